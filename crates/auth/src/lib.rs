@@ -1,0 +1,2 @@
+//! (see Cargo.toml)
+pub mod identity;
