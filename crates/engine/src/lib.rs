@@ -1,1 +1,21 @@
-//! (see Cargo.toml)
+//! All IKE behaviour as a deterministic state machine: `(now, Input)` in, `Output`s out.
+//!
+//! Nothing here reads a clock, a socket, a file or the system's randomness. The same seed and the same inputs give the
+//! same outputs. What is slow or done elsewhere (key agreement, name lookup, installing SAs) is asked with
+//! [`Output::Ask`] and answered with [`Input::Answer`].
+//!
+//! A driver's loop: feed an [`Input`], drain [`Engine::poll_output`] until `None` in order, sleep until
+//! [`Engine::deadline`] or the next input.
+#![forbid(unsafe_code)]
+
+pub mod event;
+pub mod input;
+pub mod output;
+pub mod policy;
+pub mod refusal;
+pub mod time;
+
+pub use event::Event;
+pub use input::{Answer, Command, Input};
+pub use output::{Output, Question, Ticket, Transmit};
+pub use time::Instant;

@@ -1,0 +1,76 @@
+//! What the engine wants done, in order.
+
+use std::net::{IpAddr, SocketAddr};
+
+use handfast_crypto::provider::EphemeralKey;
+use handfast_crypto::transform::Group;
+use handfast_plane::op::PlaneOp;
+use handfast_store::delta::SaDelta;
+
+use crate::event::{Event, KeyLog};
+
+/// One thing to do. Outputs must be carried out in the order they come.
+pub enum Output {
+    /// Send a datagram.
+    Transmit(Transmit),
+    /// Answer this, now or later, with `Input::Answer` and the same ticket.
+    Ask(Ticket, Question),
+    /// Keep this fact (before what follows is sent).
+    Record(SaDelta),
+    /// For people: logs, `demo`, the control socket.
+    Event(Event),
+    /// Keys for a key log. Only if the engine was made with `key_log`; never for any other log.
+    KeyLog(KeyLog),
+}
+
+/// Names one question.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct Ticket(pub u64);
+
+/// A datagram to send.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Transmit {
+    /// The address and port to send from. On the NAT-T port the driver prepends the non-ESP marker to IKE messages.
+    pub local: SocketAddr,
+    /// Where to.
+    pub remote: SocketAddr,
+    /// What it is.
+    pub kind: TransmitKind,
+    /// The message without a marker.
+    pub bytes: Vec<u8>,
+}
+
+/// What a datagram is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TransmitKind {
+    /// An IKE message.
+    Ike,
+    /// A NAT keepalive (RFC 3948 section 2.3): the single octet 0xFF, never with a marker.
+    Keepalive,
+}
+
+/// What is done elsewhere.
+pub enum Question {
+    /// Make a key pair: `Answer::Key`.
+    GenerateKey(Group),
+    /// Agree on the secret as initiator: `Answer::Shared`.
+    Agree {
+        /// Ours.
+        key: Box<dyn EphemeralKey>,
+        /// The peer's KE data.
+        peer: Vec<u8>,
+    },
+    /// Make a key pair and agree, as responder: `Answer::Responded`.
+    Respond {
+        /// In this group.
+        group: Group,
+        /// The peer's KE data.
+        peer: Vec<u8>,
+    },
+    /// Look a name up: `Answer::Addresses`.
+    Resolve(String),
+    /// Which source address does the host use towards this one: `Answer::LocalAddress`.
+    LocalAddress(IpAddr),
+    /// Ask the plane: `Answer::Plane`.
+    Plane(PlaneOp),
+}

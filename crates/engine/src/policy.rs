@@ -1,0 +1,146 @@
+//! What the engine may do: the configuration, lowered to what it needs. Made by `handfast-config` or by hand.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use handfast_auth::identity::{Identity, IdentityPattern};
+use handfast_crypto::proposal::{EspProposal, IkeProposal};
+use handfast_crypto::secret::Secret;
+use handfast_plane::op::Mode;
+use handfast_wire::selector::TrafficSelector;
+
+/// All of it. Connections are looked at in this order.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// Our UDP ports.
+    pub ports: Ports,
+    /// The connections.
+    pub connections: Vec<Arc<Connection>>,
+    /// How many half-open SAs strangers may hold here; further first messages are dropped.
+    pub half_open_limit: usize,
+}
+
+/// Our UDP ports.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Ports {
+    /// Plain IKE; 500 unless the driver cannot bind it.
+    pub ike: u16,
+    /// IKE and ESP with NAT traversal; 4500.
+    pub natt: u16,
+}
+
+impl Default for Ports {
+    fn default() -> Self {
+        Self { ike: 500, natt: 4500 }
+    }
+}
+
+/// Where the peer is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Remote {
+    /// Anywhere; we can only respond.
+    Any,
+    /// At this address.
+    Address(IpAddr),
+    /// Where this DNS name points, looked up at each attempt. As responder, any address is taken and the identity decides.
+    Name(String),
+}
+
+/// When to connect.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Start {
+    /// At start, and again with back-off whenever it is down.
+    Now,
+    /// When asked by a person or by the peer.
+    Wait,
+}
+
+/// When ESP goes in UDP.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum UdpEncapsulation {
+    /// If there is a NAT between the peers (RFC 7296 section 2.23) or the peer insists.
+    Auto,
+    /// Always: our NAT detection hash is made not to match.
+    Always,
+}
+
+/// How we prove ourselves and what we want of the peer.
+#[derive(Clone, Debug)]
+pub struct Authentication {
+    /// The preshared key, one for both directions.
+    pub psk: Secret,
+}
+
+/// One connection.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    /// Its name.
+    pub name: String,
+    /// Where it is written ("handfast.toml:3"), for refusals.
+    pub place: String,
+    /// Our addresses; empty for any.
+    pub local: Vec<IpAddr>,
+    /// The peer's.
+    pub remote: Remote,
+    /// The peer's plain IKE port.
+    pub remote_port: u16,
+    /// The peer's NAT-T port.
+    pub remote_natt_port: u16,
+    /// Who we are.
+    pub local_id: Identity,
+    /// Who they must be.
+    pub remote_id: IdentityPattern,
+    /// How both prove it.
+    pub auth: Authentication,
+    /// Offers for the IKE SA, best first.
+    pub ike: Vec<IkeProposal>,
+    /// Its children; the first is negotiated in IKE_AUTH.
+    pub children: Vec<Arc<ChildPolicy>>,
+    /// When to connect.
+    pub start: Start,
+    /// ESP in UDP.
+    pub udp_encapsulation: UdpEncapsulation,
+    /// Retransmission of requests.
+    pub retransmit: Retransmit,
+    /// Silence after which the peer is probed; zero for never.
+    pub liveness: Duration,
+    /// Interval of NAT keepalives when we are behind a NAT.
+    pub keepalive: Duration,
+}
+
+/// One child of a connection.
+#[derive(Clone, Debug)]
+pub struct ChildPolicy {
+    /// Its name; the connection's where there is only one.
+    pub name: String,
+    /// Where it is written.
+    pub place: String,
+    /// Tunnel or transport.
+    pub mode: Mode,
+    /// What we send from and receive at. Empty: our own address ("dynamic").
+    pub local_ts: Vec<TrafficSelector>,
+    /// What the peer sends from and receives at. Empty: the peer's own address.
+    pub remote_ts: Vec<TrafficSelector>,
+    /// Offers for ESP, best first.
+    pub esp: Vec<EspProposal>,
+}
+
+/// Retransmission: the n-th (from 0) follows after `first * factor^n`, at most `most`; then the peer is dead.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Retransmit {
+    /// Wait before the first.
+    pub first: Duration,
+    /// Growth.
+    pub factor: f64,
+    /// Longest wait.
+    pub most: Duration,
+    /// How many.
+    pub tries: u32,
+}
+
+impl Default for Retransmit {
+    fn default() -> Self {
+        Self { first: Duration::from_secs(1), factor: 1.8, most: Duration::from_secs(30), tries: 6 }
+    }
+}
