@@ -1,1 +1,3 @@
-//! Tests
+//! What the tests share: the recorded exchanges.
+
+pub mod golden;
