@@ -1,0 +1,339 @@
+//! UDP sockets for IKE and for ESP in UDP: every datagram comes with the local address it was sent to, and an answer can
+//! leave from that address (RFC 7296 section 2.11: the responder answers from the address and port that was asked).
+//!
+//! `UDP_ENCAP` is never set: the kernel would take ESP and keepalives for its own IPsec.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSliceMut};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::task::{Context, Poll};
+
+use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSocketState};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+use super::{DEFAULT_MARK, NetError, host, sys};
+
+/// Datagrams taken from one socket by one system call.
+const BATCH: usize = if BATCH_SIZE < 16 { BATCH_SIZE } else { 16 };
+/// The largest UDP payload, which is also the most that the kernel joins into one buffer (GRO).
+const BUFFER: usize = 65_535;
+/// Kernel buffer of each socket; the kernel grants what it may.
+const SOCKET_BUFFER: usize = 4 << 20;
+
+/// Which sockets to open.
+#[derive(Clone, Debug)]
+pub struct UdpConfig {
+    /// Local addresses. Empty: every address of the host, IPv4 and (where the kernel has it) IPv6.
+    pub addresses: Vec<IpAddr>,
+    /// Ports, each opened on each address; 500 and 4500 unless configured otherwise. 0 lets the system choose.
+    pub ports: Vec<u16>,
+    /// The mark of the packets sent; 0 is none.
+    pub mark: u32,
+}
+
+impl Default for UdpConfig {
+    fn default() -> Self {
+        UdpConfig {
+            addresses: Vec::new(),
+            ports: vec![500, 4500],
+            mark: DEFAULT_MARK,
+        }
+    }
+}
+
+/// What one received datagram is, beside its bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Received {
+    /// Where it was sent to: an address of this host and the socket's port.
+    pub local: SocketAddr,
+    /// Where it came from.
+    pub remote: SocketAddr,
+    /// Its length in octets.
+    pub len: usize,
+}
+
+/// All UDP sockets of a daemon.
+pub struct UdpSet {
+    sockets: Vec<UdpSocket>,
+    /// The socket that is asked first, so that a busy one does not silence the others.
+    first: usize,
+    buffers: Vec<Vec<u8>>,
+    /// Datagrams that lie in the buffers and were not handed out yet.
+    waiting: VecDeque<Waiting>,
+}
+
+struct UdpSocket {
+    fd: AsyncFd<Socket>,
+    state: UdpSocketState,
+    bound: SocketAddr,
+}
+
+struct Waiting {
+    buffer: usize,
+    offset: usize,
+    received: Received,
+}
+
+impl UdpSet {
+    /// Opens the sockets. Must be called within a tokio runtime.
+    pub fn bind(config: &UdpConfig) -> Result<Self, NetError> {
+        let wildcards = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
+        let addresses = if config.addresses.is_empty() {
+            &wildcards[..]
+        } else {
+            &config.addresses
+        };
+        let mut sockets = Vec::new();
+        for port in &config.ports {
+            for address in addresses {
+                match UdpSocket::bind(SocketAddr::new(address.to_canonical(), *port), config.mark)? {
+                    Some(socket) => sockets.push(socket),
+                    None if config.addresses.is_empty() => tracing::info!("this kernel has no IPv6"),
+                    None => return Err(NetError::NotLocal(*address)),
+                }
+            }
+        }
+        let buffers = (0..BATCH).map(|_| vec![0; BUFFER]).collect();
+        Ok(UdpSet {
+            sockets,
+            first: 0,
+            buffers,
+            waiting: VecDeque::new(),
+        })
+    }
+
+    /// The addresses and ports of the sockets; an unspecified address stands for all of its family.
+    pub fn local_addrs(&self) -> Vec<SocketAddr> {
+        self.sockets.iter().map(|socket| socket.bound).collect()
+    }
+
+    /// Receives one datagram into `buf`, which should hold 65,535 octets; a longer datagram is cut.
+    /// Safe to drop before it completes.
+    pub async fn recv(&mut self, buf: &mut [u8]) -> io::Result<Received> {
+        self.readable().await?;
+        self.try_recv(buf)
+    }
+
+    /// Receives one datagram if one is there; otherwise `WouldBlock`.
+    pub fn try_recv(&mut self, buf: &mut [u8]) -> io::Result<Received> {
+        let (mut received, bytes) = self.try_next()?;
+        received.len = bytes.len().min(buf.len());
+        buf[..received.len].copy_from_slice(&bytes[..received.len]);
+        Ok(received)
+    }
+
+    /// The next datagram, in this set's own buffer (decrypt it in place); `WouldBlock` if there is none.
+    pub fn try_next(&mut self) -> io::Result<(Received, &mut [u8])> {
+        if self.waiting.is_empty() {
+            self.fill()?;
+        }
+        let next = self.waiting.pop_front().ok_or(io::ErrorKind::WouldBlock)?;
+        let end = next.offset + next.received.len;
+        let bytes = self
+            .buffers
+            .get_mut(next.buffer)
+            .and_then(|buffer| buffer.get_mut(next.offset..end));
+        Ok((next.received, bytes.ok_or(io::ErrorKind::InvalidData)?))
+    }
+
+    /// Waits until [`try_next`](Self::try_next) has a datagram. Safe to drop before it completes.
+    pub async fn readable(&mut self) -> io::Result<()> {
+        std::future::poll_fn(|cx| self.poll_readable(cx)).await
+    }
+
+    /// Sends one datagram from `local`, which is one of [`local_addrs`](Self::local_addrs), or any address of this host
+    /// with the port of a wildcard socket; an unspecified address lets the kernel choose.
+    ///
+    /// `WouldBlock` means that the kernel's queue is full: the datagram is lost, as it may be anywhere further on.
+    pub fn send(&self, local: SocketAddr, remote: SocketAddr, bytes: &[u8]) -> io::Result<()> {
+        self.socket_for(local, remote)?.send(local.ip(), remote, bytes, None)
+    }
+
+    /// Sends `bytes` as datagrams of `segment` octets each (the last one may be shorter), by one system call where the
+    /// kernel can. At most [`max_segments`](Self::max_segments) at once.
+    pub fn send_segments(&self, local: SocketAddr, remote: SocketAddr, bytes: &[u8], segment: usize) -> io::Result<()> {
+        if segment == 0 || bytes.len() <= segment {
+            return self.send(local, remote, bytes);
+        }
+        let socket = self.socket_for(local, remote)?;
+        if socket.state.max_gso_segments() > 1 {
+            match socket.send(local.ip(), remote, bytes, Some(segment)) {
+                // The device cannot segment, or a segment is larger than the path MTU: IP fragments those.
+                Err(e) if matches!(e.raw_os_error(), Some(libc::EIO | libc::EINVAL | libc::EMSGSIZE)) => {}
+                done => return done,
+            }
+        }
+        bytes
+            .chunks(segment)
+            .try_for_each(|datagram| socket.send(local.ip(), remote, datagram, None))
+    }
+
+    /// How many datagrams one call of [`send_segments`](Self::send_segments) may carry.
+    pub fn max_segments(&self) -> usize {
+        self.sockets
+            .iter()
+            .map(|socket| socket.state.max_gso_segments())
+            .min()
+            .unwrap_or(1)
+            .max(1)
+    }
+
+    fn socket_for(&self, local: SocketAddr, remote: SocketAddr) -> io::Result<&UdpSocket> {
+        let fits = |socket: &&UdpSocket| {
+            socket.bound.port() == local.port()
+                && socket.bound.is_ipv4() == remote.ip().to_canonical().is_ipv4()
+                && (socket.bound.ip().is_unspecified()
+                    || local.ip().is_unspecified()
+                    || socket.bound.ip() == local.ip().to_canonical())
+        };
+        let exact = |socket: &&UdpSocket| fits(socket) && socket.bound.ip() == local.ip().to_canonical();
+        self.sockets
+            .iter()
+            .find(exact)
+            .or_else(|| self.sockets.iter().find(fits))
+            .ok_or_else(|| {
+                io::Error::new(
+                    io::ErrorKind::AddrNotAvailable,
+                    format!("no socket to send from {local} to {remote}"),
+                )
+            })
+    }
+
+    fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.waiting.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        // Each socket is asked until it says that it is empty: only then will it wake this task.
+        for turn in 0..self.sockets.len() {
+            let index = (self.first + turn) % self.sockets.len();
+            while let Some(socket) = self.sockets.get(index) {
+                let Poll::Ready(ready) = socket.fd.poll_read_ready(cx) else {
+                    break;
+                };
+                let mut guard = ready?;
+                match socket.fill(&mut self.buffers, &mut self.waiting) {
+                    Ok(()) if !self.waiting.is_empty() => {
+                        self.first = index + 1;
+                        return Poll::Ready(Ok(()));
+                    }
+                    Ok(()) => {}
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => guard.clear_ready(),
+                    Err(error) => tracing::debug!(%error, local = %socket.bound, "receive failed"),
+                }
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Fills the buffers from the first socket that has something.
+    fn fill(&mut self) -> io::Result<()> {
+        for turn in 0..self.sockets.len() {
+            let index = (self.first + turn) % self.sockets.len();
+            let Some(socket) = self.sockets.get(index) else { break };
+            let tried = socket.fd.try_io(Interest::READABLE, |_| {
+                socket.fill(&mut self.buffers, &mut self.waiting)
+            });
+            match tried {
+                Ok(()) => {
+                    self.first = index + 1;
+                    return Ok(());
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => tracing::debug!(%error, local = %socket.bound, "receive failed"),
+            }
+        }
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+}
+
+impl UdpSocket {
+    /// `None` where the kernel does not have the address family.
+    fn bind(address: SocketAddr, mark: u32) -> Result<Option<Self>, NetError> {
+        let what = || format!("open UDP port {} on {}", address.port(), address.ip());
+        let socket = match Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP)) {
+            Err(e) if e.raw_os_error() == Some(libc::EAFNOSUPPORT) => return Ok(None),
+            other => other.map_err(|e| NetError::io(what(), e))?,
+        };
+        if address.is_ipv6() {
+            socket.set_only_v6(true).map_err(|e| NetError::io(what(), e))?;
+        }
+        socket.bind(&address.into()).map_err(|e| match e.kind() {
+            io::ErrorKind::AddrInUse => NetError::PortInUse(address),
+            io::ErrorKind::AddrNotAvailable => NetError::NotLocal(address.ip()),
+            io::ErrorKind::PermissionDenied => NetError::NoPermission {
+                what: what(),
+                capability: "CAP_NET_BIND_SERVICE",
+            },
+            _ => NetError::io(what(), e),
+        })?;
+        host::set_mark(&socket, mark);
+        host::set_buffers(&socket, SOCKET_BUFFER);
+        let configure = || {
+            let state = UdpSocketState::new((&socket).into())?;
+            // quinn-udp forbids fragments; an IKE message may need them.
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            sys::discover_path_mtu(&socket, address.is_ipv6())?;
+            let bound = socket.local_addr()?.as_socket().unwrap_or(address);
+            Ok((state, bound))
+        };
+        let (state, bound) = configure().map_err(|e| NetError::io(what(), e))?;
+        let fd = sys::register(socket).map_err(|e| NetError::io(what(), e))?;
+        Ok(Some(UdpSocket { fd, state, bound }))
+    }
+
+    /// Takes a batch from the kernel. `waiting` must be empty: the buffers are overwritten.
+    fn fill(&self, buffers: &mut [Vec<u8>], waiting: &mut VecDeque<Waiting>) -> io::Result<()> {
+        let mut metas = [RecvMeta::default(); BATCH];
+        let mut slices: Vec<IoSliceMut<'_>> = buffers.iter_mut().map(|buffer| IoSliceMut::new(buffer)).collect();
+        let count = self.state.recv(self.fd.get_ref().into(), &mut slices, &mut metas)?;
+        for (buffer, meta) in metas.iter().enumerate().take(count) {
+            let (local, remote) = (self.local_of(meta), canonical(meta.addr));
+            // Datagrams of one flow arrive joined, each of `stride` octets (UDP_GRO).
+            let mut offset = 0;
+            loop {
+                let len = (meta.len - offset).min(meta.stride.max(1));
+                waiting.push_back(Waiting {
+                    buffer,
+                    offset,
+                    received: Received { local, remote, len },
+                });
+                offset += len;
+                if offset >= meta.len {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn local_of(&self, meta: &RecvMeta) -> SocketAddr {
+        match meta.dst_ip.map_or(self.bound.ip(), |ip| ip.to_canonical()) {
+            IpAddr::V6(ip) if ip.is_unicast_link_local() => {
+                SocketAddrV6::new(ip, self.bound.port(), 0, meta.interface_index.unwrap_or(0)).into()
+            }
+            ip => SocketAddr::new(ip, self.bound.port()),
+        }
+    }
+
+    fn send(&self, source: IpAddr, remote: SocketAddr, bytes: &[u8], segment: Option<usize>) -> io::Result<()> {
+        let source = source.to_canonical();
+        let transmit = Transmit {
+            destination: canonical(remote),
+            ecn: None,
+            contents: bytes,
+            segment_size: segment,
+            src_ip: (!source.is_unspecified()).then_some(source),
+        };
+        self.state.try_send(self.fd.get_ref().into(), &transmit)
+    }
+}
+
+/// The address without the IPv4-in-IPv6 form.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    match address.ip().to_canonical() {
+        IpAddr::V4(ip) => SocketAddr::new(ip.into(), address.port()),
+        IpAddr::V6(_) => address,
+    }
+}
