@@ -83,10 +83,7 @@ impl RawEsp {
                     }
                     Ok(_) => {}
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                    Err(error) => {
-                        tracing::debug!(%error, "receiving ESP failed");
-                        break;
-                    }
+                    Err(error) => return Err(error),
                 }
             }
         }
@@ -125,7 +122,7 @@ impl RawEsp {
                     }
                     Ok(_) => {}
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => guard.clear_ready(),
-                    Err(error) => tracing::debug!(%error, "receiving ESP failed"),
+                    Err(error) => return Poll::Ready(Err(error)),
                 }
             }
         }

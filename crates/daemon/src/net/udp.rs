@@ -220,7 +220,7 @@ impl UdpSet {
                     }
                     Ok(()) => {}
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => guard.clear_ready(),
-                    Err(error) => tracing::debug!(%error, local = %socket.bound, "receive failed"),
+                    Err(error) => return Poll::Ready(Err(error)),
                 }
             }
         }
@@ -241,7 +241,7 @@ impl UdpSet {
                     return Ok(());
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => tracing::debug!(%error, local = %socket.bound, "receive failed"),
+                Err(error) => return Err(error),
             }
         }
         Err(io::ErrorKind::WouldBlock.into())
