@@ -258,22 +258,17 @@ fn strict_reverse_path_filtering_is_loosened_where_the_peer_comes_in() {
             ..RouteSettings::default()
         };
         let mut routes = Routes::new(&settings, "handfast0").await.unwrap();
-        let own = || {
-            UdpSet::bind(&UdpConfig {
-                ports: vec![500],
-                ..UdpConfig::default()
-            })
-            .unwrap()
-        };
-        let ask = || {
-            host.peer.run(|| {
+        let mut server = UdpSet::bind(&UdpConfig {
+            ports: vec![500],
+            ..UdpConfig::default()
+        })
+        .unwrap();
+        let peer = &host.peer;
+        let mut arrives = async |within| {
+            peer.run(|| {
                 let socket = std::net::UdpSocket::bind("192.0.2.9:0").unwrap();
                 socket.send_to(b"hello", "192.0.2.1:500").unwrap();
-            })
-        };
-        let arrives = async |within| {
-            let mut server = own();
-            ask();
+            });
             tokio::time::timeout(Duration::from_millis(within), server.recv(&mut [0; 100]))
                 .await
                 .is_ok()
