@@ -32,7 +32,7 @@ pub struct Tun {
 }
 
 impl Tun {
-    /// Creates the device and brings it up. Must be called within a tokio runtime.
+    /// Creates the device and brings it up; one of this name that someone made persistent is taken over. Must be called within a tokio runtime.
     pub fn open(settings: &TunSettings) -> Result<Self, NetError> {
         let name = settings.name.clone();
         if !is_device_name(&name) {
@@ -40,7 +40,6 @@ impl Tun {
         }
         let builder = DeviceBuilder::new().name(&name).mtu(settings.mtu).enable(false);
         let device = builder.build_async().map_err(|e| open_error(&name, e))?;
-        // A device of this name that someone made persistent is taken over.
         quiet(&name);
         device
             .enabled(true)

@@ -37,7 +37,7 @@ pub struct RouteSettings {
     pub table: u32,
     /// Priority of the first rule; the next two are used as well. Below 32766, that of the main table.
     pub priority: u32,
-    /// The mark that own packets carry; the same as in [`UdpConfig`](super::UdpConfig) and [`RawEsp`](super::RawEsp).
+    /// The mark that own packets carry, not 0; the same as in [`UdpConfig`](super::UdpConfig) and [`RawEsp`](super::RawEsp).
     pub mark: u32,
     /// Where changed `rp_filter` settings are noted, so that a start after a crash can put them back. It should lie
     /// where a reboot empties it, such as /run/handfast.
