@@ -1,2 +1,16 @@
-//! (see Cargo.toml)
+//! Who an IKE peer is, and how each side proves it. Sans-IO.
+//!
+//! * [`identity`] holds identities as they are configured and as they come on the wire, and the patterns they meet.
+//! * [`credential`] holds what we prove with and what we accept of the peer.
+//! * [`v2`] makes and checks the AUTH payload of IKEv2.
+//! * [`error`] says what went wrong; an [`error::AuthRefusal`] is for our own log, never for the peer.
+#![forbid(unsafe_code)]
+
+pub mod credential;
+pub mod error;
 pub mod identity;
+pub mod v2;
+
+pub use credential::{Credential, Expectation};
+pub use error::{AuthError, AuthRefusal};
+pub use identity::{Identity, IdentityPattern};
