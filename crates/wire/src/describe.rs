@@ -8,13 +8,14 @@ use crate::numbers::{NotifyType, Protocol};
 use crate::v2::{Message, Notify, Payload, Payloads, payloads};
 
 /// A message as it is on the wire; payloads inside SK are not seen.
-pub fn describe_v2(message: &Message<'_>) -> String {
+pub fn describe_message(message: &Message<'_>) -> String {
     format!("{} [{}]", describe_header(&message.header), list(message.payloads()))
 }
 
-/// A message whose SK payload was opened: `inner` is its plaintext without padding, `first` its first payload.
-pub fn describe_v2_opened(header: &Header, first: PayloadType, inner: &[u8]) -> String {
-    format!("{} [{}]", describe_header(header), list(payloads(first, inner)))
+/// A message by its header and its payloads: those of the message itself or, once SK is opened, those inside it
+/// without the padding. `first` is the type of the first of them.
+pub fn describe_v2(header: Header, first: PayloadType, bytes: &[u8]) -> String {
+    format!("{} [{}]", describe_header(&header), list(payloads(first, bytes)))
 }
 
 /// A chain of payloads: `[SA KE No]`.
@@ -169,7 +170,7 @@ mod tests {
             &[],
         )));
         let bytes = message(header(ExchangeType::IKE_SA_INIT, Flags::INITIATOR, 0), &chain);
-        let line = describe_v2(&Message::parse(&bytes).unwrap());
+        let line = describe_message(&Message::parse(&bytes).unwrap());
         assert_eq!(line, "IKE_SA_INIT request 0 [SA KE No N(NATD_S_IP) N(FRAG_SUP)]");
     }
 
@@ -181,7 +182,7 @@ mod tests {
         chain.push(&Payload::Notify(Notify::new(NotifyType::COOKIE, &[])));
         chain.push(&Payload::Notify(Notify::new(NotifyType(50000), &[])));
         let header = header(ExchangeType::INFORMATIONAL, Flags::RESPONSE, 7);
-        let line = describe_v2_opened(&header, chain.first(), chain.bytes());
+        let line = describe_v2(header, chain.first(), chain.bytes());
         assert_eq!(line, "INFORMATIONAL response 7 [D(ESP 1) D(IKE) N(COOKIE) N(50000)]");
     }
 

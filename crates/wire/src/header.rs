@@ -61,8 +61,8 @@ numbers! {
         V1_NAT_OA = 21 "NAT-OA",
         SA = 33,
         KE = 34,
-        ID_I = 35 "IDi",
-        ID_R = 36 "IDr",
+        IDI = 35 "IDi",
+        IDR = 36 "IDr",
         CERT = 37,
         CERTREQ = 38,
         AUTH = 39,
@@ -70,8 +70,8 @@ numbers! {
         NOTIFY = 41 "N",
         DELETE = 42 "D",
         VENDOR_ID = 43 "V",
-        TS_I = 44 "TSi",
-        TS_R = 45 "TSr",
+        TSI = 44 "TSi",
+        TSR = 45 "TSr",
         SK = 46,
         CP = 47,
         EAP = 48,
@@ -284,7 +284,7 @@ mod tests {
         assert_eq!(ExchangeType::IKE_SA_INIT.to_string(), "IKE_SA_INIT");
         assert_eq!(ExchangeType(99).to_string(), "exchange 99");
         assert_eq!(ExchangeType(99).name(), None);
-        assert_eq!(PayloadType::ID_I.to_string(), "IDi");
+        assert_eq!(PayloadType::IDI.to_string(), "IDi");
         assert_eq!(PayloadType(200).to_string(), "payload 200");
     }
 }

@@ -217,13 +217,13 @@ mod tests {
 
     #[test]
     fn sk_has_room_for_iv_and_icv() {
-        let (packet, header_len) = sk_frame(header(), PayloadType::ID_I, 8, &[7, 7, 7], 16);
+        let (packet, header_len) = sk_frame(header(), PayloadType::IDI, 8, &[7, 7, 7], 16);
         assert_eq!((packet.len(), header_len), (32 + 8 + 3 + 16, 32));
         let message = Message::parse(&packet).unwrap();
         let sk = message.payloads().next().unwrap().unwrap();
         assert_eq!(
             (sk.kind, sk.next, sk.body.len()),
-            (PayloadType::SK, PayloadType::ID_I, 27)
+            (PayloadType::SK, PayloadType::IDI, 27)
         );
         assert_eq!(&sk.body[8..11], [7, 7, 7]);
     }

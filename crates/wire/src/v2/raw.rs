@@ -35,8 +35,8 @@ impl<'a> RawPayload<'a> {
         let payload = match self.kind {
             PayloadType::SA => Ok(Payload::Sa(Sa { body })),
             PayloadType::KE => Ke::parse(body).map(Payload::Ke),
-            PayloadType::ID_I => Id::parse(body).map(Payload::IdI),
-            PayloadType::ID_R => Id::parse(body).map(Payload::IdR),
+            PayloadType::IDI => Id::parse(body).map(Payload::IdI),
+            PayloadType::IDR => Id::parse(body).map(Payload::IdR),
             PayloadType::CERT => Cert::parse(body).map(Payload::Cert),
             PayloadType::CERTREQ => CertReq::parse(body).map(Payload::CertReq),
             PayloadType::AUTH => Auth::parse(body).map(Payload::Auth),
@@ -44,8 +44,8 @@ impl<'a> RawPayload<'a> {
             PayloadType::NOTIFY => Notify::parse(body).map(Payload::Notify),
             PayloadType::DELETE => Delete::parse(body).map(Payload::Delete),
             PayloadType::VENDOR_ID => Ok(Payload::VendorId(VendorId { data: body })),
-            PayloadType::TS_I => Ts::parse(body).map(Payload::TsI),
-            PayloadType::TS_R => Ts::parse(body).map(Payload::TsR),
+            PayloadType::TSI => Ts::parse(body).map(Payload::TsI),
+            PayloadType::TSR => Ts::parse(body).map(Payload::TsR),
             PayloadType::SK => Ok(Payload::Sk(Encrypted { body })),
             PayloadType::SKF => Fragment::parse(body).map(Payload::Skf),
             PayloadType::CP => Config::parse(body).map(Payload::Cp),
@@ -179,7 +179,7 @@ mod tests {
     fn an_encrypted_payload_is_the_last() {
         let mut walk = payloads(PayloadType::SK, &[35, 0, 0, 5, 1]);
         let sk = walk.next().unwrap().unwrap();
-        assert_eq!((sk.kind, sk.next), (PayloadType::SK, PayloadType::ID_I));
+        assert_eq!((sk.kind, sk.next), (PayloadType::SK, PayloadType::IDI));
         assert!(walk.next().is_none());
         let mut walk = payloads(PayloadType::SK, &[35, 0, 0, 5, 1, 0, 0, 0, 4]);
         assert!(walk.next().unwrap().is_ok());
