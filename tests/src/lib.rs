@@ -1,3 +1,13 @@
-//! What the tests share: the recorded exchanges.
+//! What the tests share: the recorded exchanges; a laboratory of namespaces with real daemons in it, and a judge.
 
+pub mod capture;
+pub mod charon_log;
+pub mod connection;
 pub mod golden;
+pub mod handfast;
+pub mod keys;
+pub mod netns;
+pub mod peers;
+pub mod process;
+pub mod strongswan;
+pub mod tshark;

@@ -35,11 +35,36 @@ const PEERS: &[Peer] = &[
         ],
         version: &["/usr/lib/ipsec/charon", "--version"],
     },
-    Peer { name: "tshark", packages: &["tshark"], files: &["tshark"], version: &["tshark", "--version"] },
-    Peer { name: "tcpdump", packages: &["tcpdump"], files: &["tcpdump"], version: &["tcpdump", "--version"] },
-    Peer { name: "iproute2", packages: &["iproute2"], files: &["ip"], version: &["ip", "-V"] },
-    Peer { name: "ping", packages: &["iputils-ping"], files: &["ping"], version: &["ping", "-V"] },
-    Peer { name: "nft", packages: &["nftables"], files: &["nft"], version: &["nft", "--version"] },
+    Peer {
+        name: "tshark",
+        packages: &["tshark"],
+        files: &["tshark"],
+        version: &["tshark", "--version"],
+    },
+    Peer {
+        name: "tcpdump",
+        packages: &["tcpdump"],
+        files: &["tcpdump"],
+        version: &["tcpdump", "--version"],
+    },
+    Peer {
+        name: "iproute2",
+        packages: &["iproute2"],
+        files: &["ip"],
+        version: &["ip", "-V"],
+    },
+    Peer {
+        name: "ping",
+        packages: &["iputils-ping"],
+        files: &["ping"],
+        version: &["ping", "-V"],
+    },
+    Peer {
+        name: "nft",
+        packages: &["nftables"],
+        files: &["nft"],
+        version: &["nft", "--version"],
+    },
 ];
 
 /// What was found of one peer.
@@ -67,7 +92,10 @@ pub fn find() -> Vec<Found> {
         .iter()
         .map(|peer| {
             let complete = peer.files.iter().all(|file| which(file).is_some());
-            Found { peer, version: complete.then(|| version(peer.version)) }
+            Found {
+                peer,
+                version: complete.then(|| version(peer.version)),
+            }
         })
         .collect()
 }
@@ -83,7 +111,10 @@ pub fn report(found: &[Found]) {
 
 /// The command that a person would type to have what is missing.
 pub fn install_command(found: &[Found]) -> String {
-    format!("sudo apt-get install --no-install-recommends {}", missing_packages(found).join(" "))
+    format!(
+        "sudo apt-get install --no-install-recommends {}",
+        missing_packages(found).join(" ")
+    )
 }
 
 /// Installs what is missing, if this is Debian and we are root. Returns whether everything is there now.
@@ -99,7 +130,10 @@ pub fn install_missing() -> bool {
         return false;
     }
     let packages = missing_packages(&found);
-    println!("root on Debian: installing {} (starting no service)", packages.join(" "));
+    println!(
+        "root on Debian: installing {} (starting no service)",
+        packages.join(" ")
+    );
     if let Err(why) = apt_get_install(&packages) {
         eprintln!("xtask: {why}");
     }
@@ -132,7 +166,12 @@ fn is_debian(os_release: &str) -> bool {
 }
 
 fn missing_packages(found: &[Found]) -> Vec<&'static str> {
-    found.iter().filter(|f| !f.here()).flat_map(|f| f.peer.packages).copied().collect()
+    found
+        .iter()
+        .filter(|f| !f.here())
+        .flat_map(|f| f.peer.packages)
+        .copied()
+        .collect()
 }
 
 fn apt_get_install(packages: &[&str]) -> Result<(), String> {
@@ -150,10 +189,15 @@ fn apt_get(args: &[&str]) -> Result<(), String> {
         .stdin(Stdio::null())
         .status()
         .map_err(|e| format!("cannot run apt-get: {e}"))?;
-    if status.success() { Ok(()) } else { Err(format!("apt-get {} failed: {status}", args.join(" "))) }
+    if status.success() {
+        Ok(())
+    } else {
+        Err(format!("apt-get {} failed: {status}", args.join(" ")))
+    }
 }
 
-const NO_SERVICES: &str = "#!/bin/sh\n# Handfast's tests wrote this while they installed packages; it may go.\nexit 101\n";
+const NO_SERVICES: &str =
+    "#!/bin/sh\n# Handfast's tests wrote this while they installed packages; it may go.\nexit 101\n";
 
 /// While this lives no package can start a service: strongSwan's would otherwise take ports 500 and 4500.
 /// (Debian's invoke-rc.d asks `policy-rc.d`, and takes status 101 for "forbidden".)
@@ -169,7 +213,10 @@ impl PolicyRcD {
     }
 
     fn forbid_at(path: &Path) -> Result<Self, String> {
-        let guard = Self { path: path.to_owned(), saved: path.with_extension("d.before-handfast") };
+        let guard = Self {
+            path: path.to_owned(),
+            saved: path.with_extension("d.before-handfast"),
+        };
         let told = |e: std::io::Error| format!("cannot write {}: {e}", path.display());
         let ours = fs::read_to_string(path).is_ok_and(|text| text == NO_SERVICES);
         if path.exists() && !ours && !guard.saved.exists() {
@@ -207,8 +254,12 @@ pub fn which(name: &str) -> Option<PathBuf> {
 }
 
 fn version(command: &[&str]) -> String {
-    let [program, args @ ..] = command else { return String::new() };
-    let Some(program) = which(program) else { return String::new() };
+    let [program, args @ ..] = command else {
+        return String::new();
+    };
+    let Some(program) = which(program) else {
+        return String::new();
+    };
     let Ok(out) = Command::new(program).args(args).stdin(Stdio::null()).output() else {
         return "does not run".into();
     };
@@ -259,9 +310,18 @@ mod tests {
     #[test]
     fn what_is_missing_is_named_by_its_package() {
         let found = vec![
-            Found { peer: &PEERS[1], version: Some("4.0".into()) },
-            Found { peer: &PEERS[4], version: None },
+            Found {
+                peer: &PEERS[1],
+                version: Some("4.0".into()),
+            },
+            Found {
+                peer: &PEERS[4],
+                version: None,
+            },
         ];
-        assert_eq!(install_command(&found), "sudo apt-get install --no-install-recommends iputils-ping");
+        assert_eq!(
+            install_command(&found),
+            "sudo apt-get install --no-install-recommends iputils-ping"
+        );
     }
 }

@@ -89,13 +89,24 @@ pub fn main(args: &[&str]) -> bool {
     };
     let strict = std::env::var("CI").is_ok_and(|ci| ci == "true");
     // Only these two layers use foreign programs.
-    let need_peers = layers.iter().any(|(layer, _)| matches!(layer, Layer::Golden | Layer::Interop));
+    let need_peers = layers
+        .iter()
+        .any(|(layer, _)| matches!(layer, Layer::Golden | Layer::Interop));
     let all_here = !need_peers || peers_ready(strict);
-    let run = Run { filter, nextest: has_nextest(), strict, skips: skip_file() };
+    let run = Run {
+        filter,
+        nextest: has_nextest(),
+        strict,
+        skips: skip_file(),
+    };
 
     let mut results: Vec<(&str, Outcome, Duration)> = Vec::new();
     if !all_here && strict {
-        results.push(("peers", Outcome::Failed("CI=true, and a peer is missing".into()), Duration::ZERO));
+        results.push((
+            "peers",
+            Outcome::Failed("CI=true, and a peer is missing".into()),
+            Duration::ZERO,
+        ));
     }
     for (layer, name) in layers {
         println!("\n=== {name}");
@@ -120,7 +131,10 @@ fn parse<'a>(args: &[&'a str]) -> Result<Parsed<'a>, String> {
             Some(_) => return Err("one filter can follow `--`".into()),
         },
     };
-    if let Some(bad) = names.iter().find(|name| !LAYERS.iter().any(|(_, known)| known == *name)) {
+    if let Some(bad) = names
+        .iter()
+        .find(|name| !LAYERS.iter().any(|(_, known)| known == *name))
+    {
         return Err(format!("there is no layer `{bad}`"));
     }
     let chosen = |layer: Layer, name: &str| {
@@ -131,7 +145,14 @@ fn parse<'a>(args: &[&'a str]) -> Result<Parsed<'a>, String> {
             filter.is_none() || !matches!(layer, Layer::Tidy | Layer::Lint | Layer::Doc)
         }
     };
-    Ok((LAYERS.iter().filter(|(layer, name)| chosen(*layer, name)).copied().collect(), filter))
+    Ok((
+        LAYERS
+            .iter()
+            .filter(|(layer, name)| chosen(*layer, name))
+            .copied()
+            .collect(),
+        filter,
+    ))
 }
 
 /// Finds the peers, installs what is missing where that is ours to do. Returns whether all are there.
@@ -156,7 +177,11 @@ fn peers_ready(strict: bool) -> bool {
 }
 
 fn has_nextest() -> bool {
-    let probe = Command::new(cargo()).args(["nextest", "--version"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let probe = Command::new(cargo())
+        .args(["nextest", "--version"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
     probe.is_ok_and(|status| status.success())
 }
 
@@ -177,10 +202,19 @@ impl Run<'_> {
             Layer::Tidy => from_bool(tidy::main(), "see above"),
             Layer::Lint => lint(),
             Layer::Unit => self.tests("not package(handfast-tests) and not package(handfast-sim)", || {
-                vec!["--workspace", "--exclude", "handfast-tests", "--exclude", "handfast-sim", "--lib", "--bins", "--tests"]
-                    .into_iter()
-                    .map(str::to_owned)
-                    .collect()
+                vec![
+                    "--workspace",
+                    "--exclude",
+                    "handfast-tests",
+                    "--exclude",
+                    "handfast-sim",
+                    "--lib",
+                    "--bins",
+                    "--tests",
+                ]
+                .into_iter()
+                .map(str::to_owned)
+                .collect()
             }),
             Layer::Doc => cargo_run(&["test", "--workspace", "--quiet", "--doc"], &[]),
             Layer::Sim => self.tests("package(handfast-sim)", || vec!["-p".into(), "handfast-sim".into()]),
@@ -197,7 +231,11 @@ impl Run<'_> {
     fn interop(&self) -> Outcome {
         if let Some(why) = no_namespaces() {
             let why = format!("{why}; run `sudo -E cargo xtask test interop`");
-            return if self.strict { Outcome::Failed(why) } else { Outcome::Skipped(why) };
+            return if self.strict {
+                Outcome::Failed(why)
+            } else {
+                Outcome::Skipped(why)
+            };
         }
         match build_daemon() {
             Outcome::Passed => self.tests("package(handfast-tests) and binary(/^interop_/)", || {
@@ -242,7 +280,15 @@ impl Run<'_> {
 }
 
 fn lint() -> Outcome {
-    let clippy = ["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"];
+    let clippy = [
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--quiet",
+        "--",
+        "-D",
+        "warnings",
+    ];
     let doc = ["doc", "--workspace", "--no-deps", "--document-private-items", "--quiet"];
     let steps: [(&str, &[&str], &[(&str, &str)]); 3] = [
         ("rustfmt", &["fmt", "--all", "--check"], &[]),
@@ -275,7 +321,12 @@ fn no_namespaces() -> Option<String> {
     }
     let ip = peers::which("ip")?;
     let name = format!("hf-probe-{}", std::process::id());
-    let netns = |verb| Command::new(&ip).args(["netns", verb, &name]).stdin(Stdio::null()).output();
+    let netns = |verb| {
+        Command::new(&ip)
+            .args(["netns", verb, &name])
+            .stdin(Stdio::null())
+            .output()
+    };
     let made = netns("add").is_ok_and(|out| out.status.success());
     let _ = netns("del");
     (!made).then(|| "`ip netns add` does not work here (a container without privileges?)".into())
@@ -287,9 +338,18 @@ fn test_targets(wanted: impl Fn(&str) -> bool, lib: bool) -> Vec<String> {
     if lib {
         args.push("--lib".into());
     }
-    let Ok(files) = fs::read_dir(root().join("tests/tests")) else { return args };
+    let Ok(files) = fs::read_dir(root().join("tests/tests")) else {
+        return args;
+    };
     let mut names: Vec<String> = files
-        .filter_map(|file| file.ok()?.file_name().into_string().ok()?.strip_suffix(".rs").map(str::to_owned))
+        .filter_map(|file| {
+            file.ok()?
+                .file_name()
+                .into_string()
+                .ok()?
+                .strip_suffix(".rs")
+                .map(str::to_owned)
+        })
         .filter(|name| wanted(name))
         .collect();
     names.sort();
@@ -315,7 +375,11 @@ fn status(args: &[&str], env: &[(&str, &str)]) -> Result<ExitStatus, String> {
 }
 
 fn from_bool(ok: bool, why: &str) -> Outcome {
-    if ok { Outcome::Passed } else { Outcome::Failed(why.into()) }
+    if ok {
+        Outcome::Passed
+    } else {
+        Outcome::Failed(why.into())
+    }
 }
 
 /// Prints one line per layer. Returns whether all went well.
@@ -345,7 +409,9 @@ fn summarise(results: &[(&str, Outcome, Duration)], skips: &str) -> bool {
 
 /// No layer failed, and at least one ran something.
 fn verdict(results: &[(&str, Outcome, Duration)]) -> bool {
-    let failed = results.iter().any(|(_, outcome, _)| matches!(outcome, Outcome::Failed(_)));
+    let failed = results
+        .iter()
+        .any(|(_, outcome, _)| matches!(outcome, Outcome::Failed(_)));
     let ran = results.iter().any(|(_, outcome, _)| *outcome == Outcome::Passed);
     !failed && ran
 }
@@ -381,7 +447,10 @@ mod tests {
     fn a_failure_or_nothing_run_is_not_well() {
         let result = |outcome| ("layer", outcome, Duration::ZERO);
         let failed = || Outcome::Failed("why".into());
-        assert!(verdict(&[result(Outcome::Passed), result(Outcome::Skipped("why".into()))]));
+        assert!(verdict(&[
+            result(Outcome::Passed),
+            result(Outcome::Skipped("why".into()))
+        ]));
         assert!(!verdict(&[result(Outcome::Passed), result(failed())]));
         assert!(!verdict(&[result(Outcome::NoneMatched)]));
     }

@@ -1,0 +1,60 @@
+//! Captures: tcpdump in a namespace.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::netns::{Lab, Namespace};
+use crate::process::Process;
+
+const LIMIT: Duration = Duration::from_secs(15);
+
+/// A tcpdump at work: everything of IKE and ESP that passes one device.
+#[derive(Debug)]
+pub struct Capture {
+    tcpdump: Process,
+    path: PathBuf,
+}
+
+impl Capture {
+    /// Starts to capture in `space` what goes to and comes from `peer`; returns when it does.
+    pub fn start(lab: &Lab, space: &Namespace, peer: &Namespace) -> Self {
+        let path = lab.dir().join("capture.pcap");
+        let mut command = space.command("tcpdump");
+        // -U, --immediate-mode: each packet at once; -Z root: the folder is root's.
+        command
+            .args([
+                "-n",
+                "-U",
+                "--immediate-mode",
+                "-B",
+                "16384",
+                "-Z",
+                "root",
+                "-i",
+                &space.wire_to(peer),
+                "-w",
+            ])
+            .arg(&path)
+            .arg("udp port 500 or udp port 4500 or esp");
+        let mut tcpdump = Process::start("tcpdump", &command, &lab.dir().join("tcpdump.log"));
+        tcpdump.until("it listens", LIMIT, |tcpdump| tcpdump.log().contains("listening on"));
+        Self { tcpdump, path }
+    }
+
+    /// Ends it and returns the file. Panics if packets were lost on the way into it.
+    #[track_caller]
+    pub fn stop(mut self) -> PathBuf {
+        self.tcpdump.stop("INT", LIMIT);
+        let log = self.tcpdump.log();
+        assert!(
+            log.contains("\n0 packets dropped by kernel"),
+            "the capture is incomplete:\n{log}"
+        );
+        self.path.clone()
+    }
+
+    /// The file so far.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}

@@ -1,0 +1,172 @@
+//! One tunnel, described once, for whichever daemons are at its ends.
+
+/// One end of a tunnel.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct End {
+    /// Its address on the wire.
+    pub address: String,
+    /// Its identity.
+    pub id: String,
+    /// The network behind it.
+    pub subnet: String,
+    /// A host in that network; pings go between these.
+    pub host: String,
+}
+
+/// A tunnel as its local end sees it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Connection {
+    /// Its name on both sides.
+    pub name: String,
+    /// Here.
+    pub local: End,
+    /// There.
+    pub remote: End,
+    /// The preshared key.
+    pub secret: String,
+    /// The IKE suite, as both daemons write it; the daemon's own choice if empty.
+    pub ike: String,
+    /// The ESP suite.
+    pub esp: String,
+    /// Further lines of the connection in our own configuration.
+    pub handfast: Vec<String>,
+    /// Further lines of the connection in swanctl.conf.
+    pub swanctl: Vec<String>,
+    /// Further lines of the child in swanctl.conf.
+    pub swanctl_child: Vec<String>,
+}
+
+impl Connection {
+    /// The tunnel from the first to the second host of [`Lab::pair`](crate::netns::Lab::pair), over IPv4.
+    pub fn new(ike: &str, esp: &str) -> Self {
+        let end = |n: u8, id: &str| End {
+            address: format!("10.77.0.{n}"),
+            id: id.to_owned(),
+            subnet: format!("10.78.{n}.0/24"),
+            host: format!("10.78.{n}.1"),
+        };
+        Self {
+            name: "office".into(),
+            local: end(1, "a.test"),
+            remote: end(2, "b.test"),
+            secret: "0123456789abcdef".into(),
+            ike: ike.into(),
+            esp: esp.into(),
+            handfast: Vec::new(),
+            swanctl: Vec::new(),
+            swanctl_child: Vec::new(),
+        }
+    }
+
+    /// The same, its outer addresses those of IPv6.
+    #[must_use]
+    pub fn outer_v6(mut self) -> Self {
+        self.local.address = "fd77::1".into();
+        self.remote.address = "fd77::2".into();
+        self
+    }
+
+    /// The same, the networks behind it those of IPv6.
+    #[must_use]
+    pub fn inner_v6(mut self) -> Self {
+        for (n, end) in [(1, &mut self.local), (2, &mut self.remote)] {
+            end.subnet = format!("fd78:{n}::/64");
+            end.host = format!("fd78:{n}::1");
+        }
+        self
+    }
+
+    /// The same with a further line in our own configuration.
+    #[must_use]
+    pub fn with(mut self, line: &str) -> Self {
+        self.handfast.push(line.into());
+        self
+    }
+
+    /// The same as the other end sees it.
+    #[must_use]
+    pub fn flipped(&self) -> Self {
+        Self {
+            local: self.remote.clone(),
+            remote: self.local.clone(),
+            ..self.clone()
+        }
+    }
+
+    /// Our configuration file.
+    pub fn toml(&self) -> String {
+        let (local, remote) = (&self.local, &self.remote);
+        let mut lines = vec![
+            format!("[connection.{}]", self.name),
+            format!("local = \"{}\"", local.address),
+            format!("remote = \"{}\"", remote.address),
+            format!("local_id = \"{}\"", local.id),
+            format!("remote_id = \"{}\"", remote.id),
+            format!("secret = \"{}\"", self.secret),
+            format!("local_subnet = \"{}\"", local.subnet),
+            format!("remote_subnet = \"{}\"", remote.subnet),
+        ];
+        for (key, suite) in [("ike", &self.ike), ("esp", &self.esp)] {
+            if !suite.is_empty() {
+                lines.push(format!("{key} = \"{suite}\""));
+            }
+        }
+        lines.extend(self.handfast.iter().cloned());
+        lines.join("\n") + "\n"
+    }
+
+    /// swanctl.conf for strongSwan.
+    pub fn swanctl_conf(&self) -> String {
+        let Self {
+            name,
+            local,
+            remote,
+            secret,
+            ..
+        } = self;
+        let suite = |key: &str, suite: &str| match suite {
+            "" => String::new(),
+            suite => format!("{key} = {suite}"),
+        };
+        let (ike, esp) = (suite("proposals", &self.ike), suite("esp_proposals", &self.esp));
+        let (more, more_child) = (self.swanctl.join("\n"), self.swanctl_child.join("\n"));
+        let (us, them) = (&local.address, &remote.address);
+        let (us_id, them_id) = (&local.id, &remote.id);
+        let (us_ts, them_ts) = (&local.subnet, &remote.subnet);
+        format!(
+            "connections {{
+  {name} {{
+    version = 2
+    local_addrs = {us}
+    remote_addrs = {them}
+    {ike}
+    {more}
+    local {{
+      auth = psk
+      id = {us_id}
+    }}
+    remote {{
+      auth = psk
+      id = {them_id}
+    }}
+    children {{
+      {name} {{
+        local_ts = {us_ts}
+        remote_ts = {them_ts}
+        {esp}
+        {more_child}
+      }}
+    }}
+  }}
+}}
+secrets {{
+  ike-1 {{
+    id-1 = {us_id}
+    id-2 = {them_id}
+    secret = \"{secret}\"
+  }}
+}}
+"
+        )
+    }
+}

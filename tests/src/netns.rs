@@ -1,0 +1,254 @@
+//! A laboratory of network namespaces that cleans up after itself.
+//!
+//! Nothing here touches the host's own network, and nothing leaves the namespaces.
+
+use std::fs;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::process::{self, Command};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::process::run;
+
+/// Some namespaces, the links between them, and a folder for files; all removed on drop, also in a panic.
+#[derive(Debug)]
+pub struct Lab {
+    prefix: String,
+    dir: PathBuf,
+    spaces: Vec<Namespace>,
+}
+
+/// One network namespace.
+#[derive(Clone, Debug)]
+pub struct Namespace {
+    name: String,
+}
+
+impl Lab {
+    /// An empty laboratory. What tests that were killed have left is removed first.
+    pub fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        remove_orphans();
+        let prefix = format!("hf-{}-{}", process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        // Short, since it holds Unix sockets (108 octets at most).
+        let dir = std::env::temp_dir().join(&prefix);
+        fs::create_dir_all(&dir).unwrap_or_else(|e| panic!("{}: {e}", dir.display()));
+        Self {
+            prefix,
+            dir,
+            spaces: Vec::new(),
+        }
+    }
+
+    /// Two hosts on one wire: 10.77.0.1 and 10.77.0.2, fd77::1 and fd77::2; behind them 10.78.1.1 and 10.78.2.1,
+    /// fd78:1::1 and fd78:2::1.
+    pub fn pair() -> (Self, Namespace, Namespace) {
+        let mut lab = Self::new();
+        let (a, b) = (lab.namespace("a"), lab.namespace("b"));
+        lab.wire(&a, &["10.77.0.1/24", "fd77::1/64"], &b, &["10.77.0.2/24", "fd77::2/64"]);
+        for (host, n) in [(&a, 1), (&b, 2)] {
+            host.own(&format!("10.78.{n}.1/32"));
+            host.own(&format!("fd78:{n}::1/128"));
+        }
+        (lab, a, b)
+    }
+
+    /// Like [`pair`](Self::pair), but a router stands between and masquerades: the first host, 10.76.0.1, appears to
+    /// the second, 10.77.0.2, as 10.77.0.254.
+    pub fn behind_nat() -> (Self, Namespace, Namespace) {
+        let mut lab = Self::new();
+        let (a, r, b) = (lab.namespace("a"), lab.namespace("r"), lab.namespace("b"));
+        lab.wire(&a, &["10.76.0.1/24"], &r, &["10.76.0.254/24"]);
+        lab.wire(&r, &["10.77.0.254/24"], &b, &["10.77.0.2/24"]);
+        a.own("10.78.1.1/32");
+        b.own("10.78.2.1/32");
+        a.ip(&["route", "add", "10.77.0.0/24", "via", "10.76.0.254"]);
+        r.run("sysctl", &["-q", "-w", "net.ipv4.ip_forward=1"]);
+        let rules = format!(
+            "add table ip nat; add chain ip nat post {{ type nat hook postrouting priority 100; }}; \
+             add rule ip nat post oifname {} masquerade",
+            wire_name(&b)
+        );
+        r.run("nft", &[&rules]);
+        (lab, a, b)
+    }
+
+    /// Makes a namespace, its loopback device up.
+    pub fn namespace(&mut self, name: &str) -> Namespace {
+        let space = Namespace {
+            name: format!("{}-{name}", self.prefix),
+        };
+        run(Command::new("ip").args(["netns", "add", &space.name]));
+        self.spaces.push(space.clone());
+        space.ip(&["link", "set", "lo", "up"]);
+        space
+    }
+
+    /// Joins two namespaces; each end gets the addresses ("10.77.0.1/24") named after it.
+    pub fn wire(&self, a: &Namespace, a_addresses: &[&str], b: &Namespace, b_addresses: &[&str]) {
+        let (a_end, b_end) = (wire_name(b), wire_name(a));
+        run(Command::new("ip")
+            .args(["link", "add", &a_end, "netns", &a.name, "type", "veth", "peer"])
+            .args(["name", &b_end, "netns", &b.name]));
+        for (space, end, addresses) in [(a, a_end, a_addresses), (b, b_end, b_addresses)] {
+            for address in addresses {
+                space.address(address, &end);
+            }
+            space.ip(&["link", "set", &end, "up"]);
+        }
+    }
+
+    /// A folder for files, gone when the laboratory is.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+}
+
+impl Default for Lab {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        for space in &self.spaces {
+            remove(&space.name);
+        }
+        // HANDFAST_KEEP=1 keeps logs, configurations and captures to look at.
+        if std::env::var_os("HANDFAST_KEEP").is_none() {
+            let _ = fs::remove_dir_all(&self.dir);
+        } else {
+            eprintln!("kept: {}", self.dir.display());
+        }
+    }
+}
+
+impl Namespace {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// A command that will run inside. `ip netns exec` execs, so the process keeps its pid.
+    pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &self.name]).arg(program);
+        command
+    }
+
+    /// Runs a program inside, to its end. Panics if it fails.
+    #[track_caller]
+    pub fn run(&self, program: &str, args: &[&str]) -> String {
+        run(self.command(program).args(args))
+    }
+
+    /// Runs `ip` on it. Panics if it fails.
+    #[track_caller]
+    pub fn ip(&self, args: &[&str]) -> String {
+        run(Command::new("ip").args(["-n", &self.name]).args(args))
+    }
+
+    /// Gives it an address that no wire leads to: a host of the network behind it.
+    pub fn own(&self, address: &str) {
+        self.address(address, "lo");
+    }
+
+    /// The device at this end of the wire to `other`.
+    pub fn wire_to(&self, other: &Namespace) -> String {
+        wire_name(other)
+    }
+
+    /// Sends `count` echo requests, one every `interval` seconds, and says how many were answered.
+    #[track_caller]
+    pub fn ping(&self, from: &str, to: &str, count: u32, interval: &str) -> u32 {
+        let mut command = self.command("ping");
+        command.args([
+            "-n",
+            "-q",
+            "-W",
+            "2",
+            "-c",
+            &count.to_string(),
+            "-i",
+            interval,
+            "-I",
+            from,
+            to,
+        ]);
+        // Its exit status tells the same: 1 if nothing came back.
+        let out = crate::process::output(&mut command);
+        let text = String::from_utf8_lossy(&out.stdout);
+        received(&text).unwrap_or_else(|| {
+            panic!(
+                "ping {to} does not work: {text}{}",
+                String::from_utf8_lossy(&out.stderr)
+            );
+        })
+    }
+
+    fn address(&self, address: &str, device: &str) {
+        let v6 = address
+            .split('/')
+            .next()
+            .and_then(|a| a.parse().ok())
+            .is_some_and(|a: IpAddr| a.is_ipv6());
+        let mut args = vec!["addr", "add", address, "dev", device];
+        if v6 {
+            args.push("nodad"); // usable at once
+        }
+        self.ip(&args);
+    }
+}
+
+/// Wires are named after where they lead.
+fn wire_name(to: &Namespace) -> String {
+    format!("to-{}", to.name.rsplit('-').next().unwrap_or("x"))
+}
+
+/// The count in "100 packets transmitted, 99 received, 1% packet loss".
+fn received(ping: &str) -> Option<u32> {
+    let line = ping.lines().find(|line| line.contains(" received"))?;
+    line.split(", ")
+        .find_map(|part| part.strip_suffix(" received")?.parse().ok())
+}
+
+fn remove(namespace: &str) {
+    let pids = Command::new("ip").args(["netns", "pids", namespace]).output();
+    let pids = pids
+        .map(|out| String::from_utf8_lossy(&out.stdout).into_owned())
+        .unwrap_or_default();
+    for pid in pids.split_whitespace() {
+        let _ = Command::new("kill").args(["-KILL", pid]).output();
+    }
+    let _ = Command::new("ip").args(["netns", "del", namespace]).output();
+}
+
+/// Removes the namespaces of test processes that are no more.
+fn remove_orphans() {
+    let Ok(spaces) = fs::read_dir("/run/netns") else { return };
+    for name in spaces.filter_map(|entry| entry.ok()?.file_name().into_string().ok()) {
+        let owner = name
+            .strip_prefix("hf-")
+            .and_then(|rest| rest.split('-').next())
+            .and_then(|pid| pid.parse().ok());
+        if owner.is_some_and(|pid: u32| !Path::new(&format!("/proc/{pid}")).exists()) {
+            remove(&name);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_count_of_answers_is_read() {
+        let text =
+            "\n--- 10.78.2.1 ping statistics ---\n100 packets transmitted, 99 received, 1% packet loss, time 1ms\n";
+        assert_eq!(received(text), Some(99));
+        let text = "3 packets transmitted, 0 received, +3 errors, 100% packet loss, time 2ms\n";
+        assert_eq!(received(text), Some(0));
+        assert_eq!(received("ping: unknown host"), None);
+    }
+}

@@ -1,0 +1,160 @@
+//! A strongSwan in a namespace: charon with ESP in userspace, and swanctl to steer it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use crate::charon_log;
+use crate::connection::Connection;
+use crate::keys::KeyLog;
+use crate::netns::{Lab, Namespace};
+use crate::process::{Process, output};
+
+/// kernel-libipsec, which is ESP on a TUN device, must come before kernel-netlink, which would be the kernel's ESP.
+const PLUGINS: &str = "random nonce aes des sha1 sha2 md5 hmac kdf gcm ccm ctr xcbc cmac chapoly curve25519 gmp openssl \
+                       pem pkcs1 pubkey x509 kernel-libipsec kernel-netlink socket-default vici updown";
+
+const LIMIT: Duration = Duration::from_secs(15);
+
+/// A running strongSwan; killed on drop.
+#[derive(Debug)]
+pub struct StrongSwan {
+    dir: PathBuf,
+    charon: Process,
+}
+
+impl StrongSwan {
+    /// Starts charon in `space` with one connection loaded and none up.
+    pub fn start(lab: &Lab, space: &Namespace, connection: &Connection) -> Self {
+        Self::start_with(lab, space, connection, &[])
+    }
+
+    /// The same with further lines in the section `charon` of strongswan.conf.
+    pub fn start_with(lab: &Lab, space: &Namespace, connection: &Connection, charon: &[&str]) -> Self {
+        let dir = lab
+            .dir()
+            .join(format!("s-{}", space.name().rsplit('-').next().unwrap_or_default()));
+        let run = dir.join("run");
+        // A second start in the same place must not find the first one's socket and pid file.
+        let _ = fs::remove_dir_all(&run);
+        fs::create_dir_all(&run).unwrap_or_else(|e| panic!("{}: {e}", run.display()));
+        write(&dir.join("strongswan.conf"), &strongswan_conf(&dir, charon));
+        write(&dir.join("swanctl.conf"), &connection.swanctl_conf());
+
+        // Several charons on one host: each gets a /run of its own.
+        let script = "mount --make-rprivate / && mount --bind \"$1\" /run && exec /usr/lib/ipsec/charon";
+        let mut command = space.command("unshare");
+        command.args(["-m", "sh", "-c", script, "sh"]).arg(&run);
+        command.env("STRONGSWAN_CONF", dir.join("strongswan.conf"));
+        let socket = run.join("charon.vici");
+        let mut charon = Process::start("charon", &command, &dir.join("stdout"));
+        charon.until("its control socket is there", LIMIT, |_| socket.exists());
+        let this = Self { dir, charon };
+        this.swanctl(&["--load-all", "--file", &this.dir.join("swanctl.conf").to_string_lossy()]);
+        this
+    }
+
+    /// Brings a connection up from this side. Panics with charon's log if that fails.
+    #[track_caller]
+    pub fn initiate(&self, name: &str) {
+        self.swanctl(&["--initiate", "--timeout", "15", "--child", name]);
+    }
+
+    /// Tries to bring a connection up; returns whether it came up.
+    pub fn try_initiate(&self, name: &str, seconds: u32) -> bool {
+        self.swanctl_output(&["--initiate", "--timeout", &seconds.to_string(), "--child", name])
+            .status
+            .success()
+    }
+
+    /// Takes a connection down from this side.
+    #[track_caller]
+    pub fn terminate(&self, name: &str) {
+        self.swanctl(&["--terminate", "--ike", name]);
+    }
+
+    /// What `swanctl --list-sas` prints.
+    #[track_caller]
+    pub fn list_sas(&self) -> String {
+        self.swanctl(&["--list-sas"])
+    }
+
+    /// Whether there is an IKE SA of that connection with a child that carries traffic.
+    pub fn is_up(&self, name: &str) -> bool {
+        let sas = self.list_sas();
+        let established = sas
+            .lines()
+            .any(|line| line.starts_with(&format!("{name}: ")) && line.contains("ESTABLISHED"));
+        established && sas.contains("INSTALLED")
+    }
+
+    /// Charon's log so far.
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&fs::read(self.dir.join("charon.log")).unwrap_or_default()).into_owned()
+    }
+
+    /// Every key that charon has logged so far.
+    pub fn keys(&self) -> KeyLog {
+        charon_log::parse(&self.log())
+    }
+
+    /// Kills it at once: the peer hears nothing.
+    pub fn kill(mut self) {
+        self.charon.kill();
+    }
+
+    #[track_caller]
+    fn swanctl(&self, args: &[&str]) -> String {
+        let out = self.swanctl_output(args);
+        let text = String::from_utf8_lossy(&out.stdout).into_owned();
+        let err = String::from_utf8_lossy(&out.stderr);
+        assert!(
+            out.status.success(),
+            "swanctl {args:?}: {text}{err}\ncharon's log:\n{}",
+            self.log()
+        );
+        text
+    }
+
+    fn swanctl_output(&self, args: &[&str]) -> Output {
+        output(
+            Command::new("swanctl")
+                .args(args)
+                .arg("--uri")
+                .arg(format!("unix://{}", self.dir.join("run/charon.vici").display()))
+                .env("STRONGSWAN_CONF", self.dir.join("strongswan.conf")),
+        )
+    }
+}
+
+/// Levels: at 4 of `ike` and `chd` charon logs every key. It goes silent towards an address after some half-open SAs
+/// unless told otherwise, which would spoil tests of failure.
+fn strongswan_conf(dir: &Path, more: &[&str]) -> String {
+    let more = more.join("\n  ");
+    format!(
+        "charon {{
+  load = {PLUGINS}
+  cookie_threshold = 0
+  block_threshold = 0
+  {more}
+  filelog {{
+    log {{
+      path = {}/charon.log
+      flush_line = yes
+      append = yes
+      default = 1
+      cfg = 2
+      ike = 4
+      chd = 4
+    }}
+  }}
+}}
+",
+        dir.display()
+    )
+}
+
+fn write(path: &Path, text: &str) {
+    fs::write(path, text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+}

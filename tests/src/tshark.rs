@@ -1,0 +1,175 @@
+//! tshark as judge: does a capture decrypt with these keys, is every integrity value right, is nothing malformed?
+//!
+//! A frame that decrypts proves little by itself, so everything is counted: what was encrypted, what of it was decrypted
+//! and found authentic, and every complaint.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::keys::KeyLog;
+use crate::process::run;
+
+/// What tshark found in one capture.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct Verdict {
+    /// Frames with an IKE message in the clear or encrypted.
+    pub ike: usize,
+    /// Frames with an encrypted IKE message.
+    pub ike_encrypted: usize,
+    /// Of these, how many decrypted, with the right checksum.
+    pub ike_good: usize,
+    /// Frames with an ESP packet.
+    pub esp: usize,
+    /// Of these, how many decrypted, with the right ICV.
+    pub esp_good: usize,
+    /// What tshark complained of: "incorrect", a malformed packet, an expert error.
+    pub complaints: Vec<String>,
+}
+
+/// Whether tshark 4.0 can decrypt a suite: it has no ChaCha20-Poly1305.
+pub fn can_decrypt(suite: &str) -> bool {
+    !suite.contains("chacha20")
+}
+
+impl Verdict {
+    /// Panics unless everything encrypted was decrypted and authentic, there was some, and nothing was complained of.
+    /// With `esp` false ESP is left out, for the suites that tshark cannot do.
+    #[track_caller]
+    pub fn assert_good(&self, esp: bool) {
+        assert!(self.complaints.is_empty(), "tshark complains: {:#?}", self.complaints);
+        assert!(self.ike_encrypted > 0, "no encrypted IKE message: {self:?}");
+        assert_eq!(
+            self.ike_good, self.ike_encrypted,
+            "IKE messages that did not decrypt: {self:?}"
+        );
+        if esp {
+            assert!(self.esp > 0, "no ESP packet: {self:?}");
+            assert_eq!(self.esp_good, self.esp, "ESP packets that did not decrypt: {self:?}");
+        }
+    }
+}
+
+/// Has tshark look at a capture with these keys. `dir` is for its configuration.
+#[track_caller]
+pub fn judge(capture: &Path, keys: &KeyLog, dir: &Path) -> Verdict {
+    keys.write(dir);
+    judge_dir(capture, dir)
+}
+
+/// The same with the tables that a folder has.
+#[track_caller]
+pub fn judge_dir(capture: &Path, tables: &Path) -> Verdict {
+    let tshark = |args: &[&str]| {
+        run(Command::new("tshark")
+            .args(["-n", "-r"])
+            .arg(capture)
+            .args([
+                "-o",
+                "esp.enable_encryption_decode:TRUE",
+                "-o",
+                "esp.enable_authentication_check:TRUE",
+            ])
+            .args(args)
+            .env("WIRESHARK_CONFIG_DIR", tables))
+    };
+    let mut verdict = read_details(&tshark(&["-V", "-O", "isakmp,esp"]));
+    // Complaints about the packets inside count too: what was decrypted must be sound.
+    let bad = tshark(&["-Y", "_ws.malformed || _ws.expert.severity == error"]);
+    verdict
+        .complaints
+        .extend(bad.lines().map(|line| format!("malformed or erroneous: {line}")));
+    verdict
+}
+
+/// Reads `tshark -V -O isakmp,esp`.
+fn read_details(text: &str) -> Verdict {
+    let mut verdict = Verdict::default();
+    let mut frame: Vec<&str> = Vec::new();
+    for line in text.lines() {
+        if line.starts_with("Frame ") {
+            verdict.frame(&frame);
+            frame.clear();
+        }
+        frame.push(line);
+    }
+    verdict.frame(&frame);
+    verdict
+}
+
+impl Verdict {
+    fn frame(&mut self, lines: &[&str]) {
+        let has = |what: &str| lines.iter().any(|line| line.trim_start().starts_with(what));
+        let checked = |what: &str| {
+            let mut values = lines
+                .iter()
+                .filter(|line| line.trim_start().starts_with(what))
+                .peekable();
+            values.peek().is_some() && values.all(|line| line.ends_with("[correct]"))
+        };
+        if has("Internet Security Association and Key Management Protocol") {
+            self.ike += 1;
+            if has("Payload: Encrypted and Authenticated") {
+                self.ike_encrypted += 1;
+                // "Contained Data" is what decrypts last: after the padding was found to make sense.
+                self.ike_good += usize::from(has("Decrypted Data") && checked("Integrity Checksum Data"));
+            }
+        }
+        if has("Encapsulating Security Payload") {
+            self.esp += 1;
+            self.esp_good += usize::from(has("ESP Decrypted Data") && checked("ESP ICV"));
+        }
+        for line in lines
+            .iter()
+            .filter(|line| line.contains("incorrect") || line.contains("Malformed Packet"))
+        {
+            let number = lines.first().and_then(|l| l.split(':').next()).unwrap_or_default();
+            self.complaints.push(format!("{number}: {}", line.trim()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "\
+Frame 10: 366 bytes on wire
+Internet Security Association and Key Management Protocol
+    Payload: Encrypted and Authenticated (46)
+        Decrypted Data (256 bytes)
+        Integrity Checksum Data: b0 (16 bytes) <HMAC_SHA2_256_128 [RFC4868]>[correct]
+Frame 13: 162 bytes on wire
+Encapsulating Security Payload
+    ESP ICV: aa (16 bytes) <AES-GCM [RFC4106]> [correct]
+    ESP Decrypted Data: 45 (88 bytes)
+";
+
+    #[test]
+    fn what_decrypts_and_is_correct_is_good() {
+        let verdict = read_details(GOOD);
+        assert_eq!((verdict.ike, verdict.ike_encrypted, verdict.ike_good), (1, 1, 1));
+        assert_eq!((verdict.esp, verdict.esp_good), (1, 1));
+        verdict.assert_good(true);
+    }
+
+    #[test]
+    fn each_defect_is_seen() {
+        for (from, to) in [
+            ("    ESP Decrypted Data: 45 (88 bytes)\n", ""),
+            ("        Decrypted Data (256 bytes)\n", ""),
+            ("[RFC4868]>[correct]", "[RFC4868]>[incorrect, should be 00]"),
+            ("[RFC4106]> [correct]", "[RFC4106]> [incorrect, should be 00]"),
+            ("[RFC4106]> [correct]", "[RFC4106]>"),
+            ("Frame 13", "[Malformed Packet: ISAKMP]\nFrame 13"),
+            ("Payload: Encrypted and Authenticated (46)", "Payload: Notify"),
+            ("Encapsulating Security Payload", "Data"),
+        ] {
+            let bad = GOOD.replace(from, to);
+            assert_ne!(bad, GOOD);
+            assert!(
+                std::panic::catch_unwind(|| read_details(&bad).assert_good(true)).is_err(),
+                "{to:?}"
+            );
+        }
+    }
+}

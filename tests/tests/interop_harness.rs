@@ -1,0 +1,85 @@
+//! Proof of the laboratory itself: two strongSwans agree, their pings pass, tshark decrypts all of it with the keys of
+//! charon's log, and does not when a key is altered.
+
+use handfast_tests::capture::Capture;
+use handfast_tests::connection::Connection;
+use handfast_tests::keys::KeyLog;
+use handfast_tests::need;
+use handfast_tests::netns::Lab;
+use handfast_tests::strongswan::StrongSwan;
+use handfast_tests::tshark::judge;
+
+#[test]
+fn two_strongswans_pass_and_an_altered_key_does_not() {
+    need!(Namespaces, StrongSwan, Tshark, Tcpdump);
+    let (lab, a, b) = Lab::pair();
+    let connection = Connection::new("aes128-sha256-x25519", "aes128gcm16");
+    let capture = Capture::start(&lab, &a, &b);
+    let left = StrongSwan::start(&lab, &a, &connection);
+    let right = StrongSwan::start(&lab, &b, &connection.flipped());
+    left.initiate("office");
+    assert!(left.is_up("office") && right.is_up("office"));
+    assert_eq!(a.ping("10.78.1.1", "10.78.2.1", 20, "0.01"), 20);
+    left.terminate("office");
+    assert!(!right.is_up("office"));
+
+    // The initiator's and the responder's log tell the same keys, read in two different ways.
+    let keys = left.keys();
+    keys.assert_same_keys(&right.keys());
+
+    let capture = capture.stop();
+    let dir = lab.dir().join("wireshark");
+    let verdict = judge(&capture, &keys, &dir);
+    verdict.assert_good(true);
+    // IKE_AUTH and the exchange that deletes, each with its answer; every ping, each with its answer.
+    assert!(verdict.ike_encrypted >= 4, "{verdict:?}");
+    assert!(verdict.esp >= 40, "{verdict:?}");
+
+    let alter = |change: fn(&mut KeyLog)| {
+        let mut altered = keys.clone();
+        change(&mut altered);
+        assert_ne!(altered, keys);
+        judge(&capture, &altered, &dir)
+    };
+    let refused =
+        |verdict: &handfast_tests::tshark::Verdict| std::panic::catch_unwind(|| verdict.assert_good(true)).is_err();
+    assert!(
+        refused(&alter(|k| flip(&mut k.ike[0].sk_ai))),
+        "an altered SK_ai passed"
+    );
+    assert!(
+        refused(&alter(|k| flip(&mut k.ike[0].sk_er))),
+        "an altered SK_er passed"
+    );
+    assert!(
+        refused(&alter(|k| flip(&mut k.esp[0].key))),
+        "an altered ESP key passed"
+    );
+    assert!(refused(&alter(|k| k.esp.clear())), "missing ESP keys passed");
+    assert!(refused(&alter(|k| k.ike.clear())), "missing IKE keys passed");
+}
+
+#[test]
+fn the_nat_masquerades() {
+    need!(Namespaces, StrongSwan, Nft);
+    let (lab, a, b) = Lab::behind_nat();
+    let mut connection = Connection::new("aes128gcm16-prfsha256-x25519", "aes128-sha256");
+    connection.local.address = "10.76.0.1".into();
+    let mut other = connection.flipped();
+    other.remote.address = "%any".into();
+    let left = StrongSwan::start(&lab, &a, &connection);
+    let right = StrongSwan::start(&lab, &b, &other);
+    left.initiate("office");
+    assert_eq!(b.ping("10.78.2.1", "10.78.1.1", 10, "0.01"), 10);
+    let sas = right.list_sas();
+    assert!(
+        sas.contains("@ 10.77.0.254["),
+        "the router's address should be seen: {sas}"
+    );
+}
+
+/// Changes the last octet of a key in hexadecimal.
+fn flip(hex: &mut String) {
+    let last = if hex.pop() == Some('0') { '1' } else { '0' };
+    hex.push(last);
+}
