@@ -8,8 +8,10 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 
 pub mod pcap;
+mod reencode;
 
 pub use pcap::{CapturedEsp, CapturedMessage};
+pub use reencode::reencode;
 
 /// One recorded exchange: a folder of `tests/data/golden`.
 #[derive(Clone, Debug)]
