@@ -1,11 +1,16 @@
 //! `cargo xtask test`: the layers, in order, and one summary.
 
+mod layers;
+mod outcome;
+
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::{peers, root, tidy};
+use layers::{Layer, parse};
+use outcome::{Outcome, from_bool, summarise};
 
 const HELP: &str = "\
 Run the tests, all layers or those named, and end with a line for each.
@@ -30,39 +35,6 @@ skipped and named in the summary. With CI=true a missing peer is a failure.
 
 `cargo nextest` runs the tests if it is installed, otherwise `cargo test`.
 ";
-
-/// A layer of tests.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Layer {
-    Tidy,
-    Lint,
-    Unit,
-    Doc,
-    Golden,
-    Sim,
-    Interop,
-}
-
-const LAYERS: &[(Layer, &str)] = &[
-    (Layer::Tidy, "tidy"),
-    (Layer::Lint, "lint"),
-    (Layer::Unit, "unit"),
-    (Layer::Doc, "doc"),
-    (Layer::Golden, "golden"),
-    (Layer::Sim, "sim"),
-    (Layer::Interop, "interop"),
-];
-
-/// How a layer ended.
-#[derive(Clone, PartialEq, Eq, Debug)]
-enum Outcome {
-    Passed,
-    /// No test has the name that was asked for.
-    NoneMatched,
-    /// It could not run, for this reason.
-    Skipped(String),
-    Failed(String),
-}
 
 /// What all layers need to know.
 struct Run<'a> {
@@ -117,42 +89,6 @@ pub fn main(args: &[&str]) -> bool {
     let skips = fs::read_to_string(&run.skips).unwrap_or_default();
     let _ = fs::remove_file(&run.skips);
     summarise(&results, &skips)
-}
-
-/// The layers to run and the filter after `--`.
-type Parsed<'a> = (Vec<(Layer, &'static str)>, Option<&'a str>);
-
-fn parse<'a>(args: &[&'a str]) -> Result<Parsed<'a>, String> {
-    let (names, filter) = match args.iter().position(|arg| *arg == "--") {
-        None => (args, None),
-        Some(at) => match args.get(at + 1..) {
-            Some([one]) => (&args[..at], Some(*one)),
-            Some([]) | None => (&args[..at], None),
-            Some(_) => return Err("one filter can follow `--`".into()),
-        },
-    };
-    if let Some(bad) = names
-        .iter()
-        .find(|name| !LAYERS.iter().any(|(_, known)| known == *name))
-    {
-        return Err(format!("there is no layer `{bad}`"));
-    }
-    let chosen = |layer: Layer, name: &str| {
-        if !names.is_empty() {
-            names.contains(&name)
-        } else {
-            // A name narrows tests; it says nothing to the layers that have none.
-            filter.is_none() || !matches!(layer, Layer::Tidy | Layer::Lint | Layer::Doc)
-        }
-    };
-    Ok((
-        LAYERS
-            .iter()
-            .filter(|(layer, name)| chosen(*layer, name))
-            .copied()
-            .collect(),
-        filter,
-    ))
 }
 
 /// Finds the peers, installs what is missing where that is ours to do. Returns whether all are there.
@@ -280,29 +216,32 @@ impl Run<'_> {
 }
 
 fn lint() -> Outcome {
-    let clippy = [
+    let mut failed = Vec::new();
+    let mut step = |name, args: &[&str], env: &[(&str, &str)]| {
+        println!("--- {name}");
+        if cargo_run(args, env) != Outcome::Passed {
+            failed.push(name);
+        }
+    };
+    step("rustfmt", &["fmt", "--all", "--check"], &[]);
+    step(
         "clippy",
-        "--workspace",
-        "--all-targets",
-        "--quiet",
-        "--",
-        "-D",
-        "warnings",
-    ];
-    let doc = ["doc", "--workspace", "--no-deps", "--document-private-items", "--quiet"];
-    let steps: [(&str, &[&str], &[(&str, &str)]); 3] = [
-        ("rustfmt", &["fmt", "--all", "--check"], &[]),
-        ("clippy", &clippy, &[]),
-        ("rustdoc", &doc, &[("RUSTDOCFLAGS", "-D warnings")]),
-    ];
-    let failed: Vec<&str> = steps
-        .iter()
-        .filter(|(name, args, env)| {
-            println!("--- {name}");
-            cargo_run(args, env) != Outcome::Passed
-        })
-        .map(|(name, ..)| *name)
-        .collect();
+        &[
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--quiet",
+            "--",
+            "-D",
+            "warnings",
+        ],
+        &[],
+    );
+    step(
+        "rustdoc",
+        &["doc", "--workspace", "--no-deps", "--quiet"],
+        &[("RUSTDOCFLAGS", "-D warnings")],
+    );
     from_bool(failed.is_empty(), &failed.join(", "))
 }
 
@@ -372,86 +311,4 @@ fn status(args: &[&str], env: &[(&str, &str)]) -> Result<ExitStatus, String> {
         .stdin(Stdio::null())
         .status()
         .map_err(|e| format!("cannot run cargo: {e}"))
-}
-
-fn from_bool(ok: bool, why: &str) -> Outcome {
-    if ok {
-        Outcome::Passed
-    } else {
-        Outcome::Failed(why.into())
-    }
-}
-
-/// Prints one line per layer. Returns whether all went well.
-fn summarise(results: &[(&str, Outcome, Duration)], skips: &str) -> bool {
-    println!("\n=== summary");
-    for (name, outcome, time) in results {
-        let text = match outcome {
-            Outcome::Passed => "passed".into(),
-            Outcome::NoneMatched => "no test of that name".into(),
-            Outcome::Skipped(why) => format!("SKIPPED: {why}"),
-            Outcome::Failed(why) => format!("FAILED: {why}"),
-        };
-        println!("    {name:<10}{:>7.1} s  {text}", time.as_secs_f64());
-    }
-    let mut skips: Vec<&str> = skips.lines().collect();
-    skips.sort_unstable();
-    skips.dedup();
-    for skip in &skips {
-        println!("    skipped: {skip}");
-    }
-    let ok = verdict(results);
-    let total: Duration = results.iter().map(|(.., time)| *time).sum();
-    let word = if ok { "all went well" } else { "NOT all went well" };
-    println!("{word}, in {:.0} s", total.as_secs_f64());
-    ok
-}
-
-/// No layer failed, and at least one ran something.
-fn verdict(results: &[(&str, Outcome, Duration)]) -> bool {
-    let failed = results
-        .iter()
-        .any(|(_, outcome, _)| matches!(outcome, Outcome::Failed(_)));
-    let ran = results.iter().any(|(_, outcome, _)| *outcome == Outcome::Passed);
-    !failed && ran
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    fn names(args: &[&str]) -> Vec<&'static str> {
-        parse(args).unwrap().0.into_iter().map(|(_, name)| name).collect()
-    }
-
-    #[test]
-    fn no_layer_means_all_and_some_keep_their_order() {
-        assert_eq!(names(&[]).len(), LAYERS.len());
-        assert_eq!(names(&["golden", "unit"]), ["unit", "golden"]);
-    }
-
-    #[test]
-    fn a_filter_alone_leaves_out_what_has_no_tests_to_name() {
-        assert_eq!(names(&["--", "rekey"]), ["unit", "golden", "sim", "interop"]);
-        assert_eq!(parse(&["sim", "--", "rekey"]).unwrap().1, Some("rekey"));
-    }
-
-    #[test]
-    fn mistakes_are_told() {
-        assert!(parse(&["inter"]).is_err());
-        assert!(parse(&["--", "a", "b"]).is_err());
-    }
-
-    #[test]
-    fn a_failure_or_nothing_run_is_not_well() {
-        let result = |outcome| ("layer", outcome, Duration::ZERO);
-        let failed = || Outcome::Failed("why".into());
-        assert!(verdict(&[
-            result(Outcome::Passed),
-            result(Outcome::Skipped("why".into()))
-        ]));
-        assert!(!verdict(&[result(Outcome::Passed), result(failed())]));
-        assert!(!verdict(&[result(Outcome::NoneMatched)]));
-    }
 }
