@@ -1,10 +1,11 @@
 //! Captures: tcpdump in a namespace.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use crate::netns::{Lab, Namespace};
-use crate::process::Process;
+use crate::process::{Process, run};
 
 const LIMIT: Duration = Duration::from_secs(15);
 
@@ -57,4 +58,18 @@ impl Capture {
     pub fn path(&self) -> &Path {
         &self.path
     }
+}
+
+/// ESP in UDP, by the four octets after the UDP header: in an IKE message on port 4500 they are zero (RFC 3948).
+pub const ESP_IN_UDP: &str = "udp port 4500 and udp[8:4] != 0";
+
+/// ESP in UDP over IPv6, where filters cannot look into UDP by name.
+pub const ESP_IN_UDP6: &str = "ip6 and udp port 4500 and ip6[48:4] != 0";
+
+/// How many packets of a capture match a filter of tcpdump's.
+#[track_caller]
+pub fn count(capture: &Path, filter: &str) -> usize {
+    run(Command::new("tcpdump").args(["-n", "-r"]).arg(capture).arg(filter))
+        .lines()
+        .count()
 }

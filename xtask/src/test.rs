@@ -60,10 +60,9 @@ pub fn main(args: &[&str]) -> bool {
         }
     };
     let strict = std::env::var("CI").is_ok_and(|ci| ci == "true");
-    // Only these two layers use foreign programs.
-    let need_peers = layers
-        .iter()
-        .any(|(layer, _)| matches!(layer, Layer::Golden | Layer::Interop));
+    // The unit tests of the daemon's sockets and routes use `ip`.
+    let uses_peers = |layer| matches!(layer, Layer::Unit | Layer::Golden | Layer::Interop);
+    let need_peers = layers.iter().any(|(layer, _)| uses_peers(*layer));
     let all_here = !need_peers || peers_ready(strict);
     let run = Run {
         filter,
