@@ -1,6 +1,6 @@
 //! The keys in charon's log, at level 4 of `ike` and `chd`.
 //!
-//! Each thread logs with its number in front ("16[IKE] SKEYSEED => 32 bytes @ ..", then lines of "16[IKE]    0: 22 83 ..");
+//! Each thread logs with its number in front (`16[IKE] SKEYSEED => 32 bytes @ ..`, then lines of `16[IKE]    0: 22 83 ..`);
 //! one SA is derived by one thread at a stretch, so what is unfinished is kept per thread. The SPIs of an IKE SA stand
 //! only in the NAT detection chunks of IKE_SA_INIT; a responder derives the keys one message later, in another thread.
 //! So SPIs and suite are those told last, which is right as long as handshakes do not overlap.
