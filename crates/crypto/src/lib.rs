@@ -1,6 +1,15 @@
 //! Transforms, key agreement and key schedules of IKE as pure functions.
+//!
+//! * [`transform`] names algorithms by IANA number, [`proposal`] puts names together into offers and suites.
+//! * [`provider`] has the traits behind which algorithms stand, [`default_provider`] the table of those implemented.
+//! * [`schedule`] derives keys from nonces and shared secrets.
 #![forbid(unsafe_code)]
+pub mod hash;
 pub mod proposal;
 pub mod provider;
+mod providers;
+pub mod schedule;
 pub mod secret;
 pub mod transform;
+
+pub use providers::default_provider;

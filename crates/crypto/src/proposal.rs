@@ -1,5 +1,11 @@
 //! Sets of transforms that are offered, and the suite that was chosen from them.
 
+mod defaults;
+mod notation;
+mod suggest;
+
+pub use notation::ProposalError;
+
 use crate::transform::{Encr, Group, Integ, Prf};
 
 /// One proposal for an IKE SA: the alternatives of each transform type, best first.

@@ -95,9 +95,20 @@ pub trait Protect: Send + Sync {
     fn block_len(&self) -> usize;
     /// Seals in place. `packet` = header (`header_len`) | IV (filled here from `counter`) | padded plaintext | room for the ICV.
     /// `counter` must never repeat for a key. `esn_high`: upper half of an extended sequence number (RFC 4303 2.2.1).
-    fn seal(&self, packet: &mut [u8], header_len: usize, counter: u64, esn_high: Option<u32>) -> Result<(), CryptoError>;
+    fn seal(
+        &self,
+        packet: &mut [u8],
+        header_len: usize,
+        counter: u64,
+        esn_high: Option<u32>,
+    ) -> Result<(), CryptoError>;
     /// Verifies, then decrypts in place; returns the padded plaintext. One error for every failure.
-    fn open<'p>(&self, packet: &'p mut [u8], header_len: usize, esn_high: Option<u32>) -> Result<&'p mut [u8], CryptoError>;
+    fn open<'p>(
+        &self,
+        packet: &'p mut [u8],
+        header_len: usize,
+        esn_high: Option<u32>,
+    ) -> Result<&'p mut [u8], CryptoError>;
 }
 
 /// A set of implementations. The first entry that has an algorithm wins.
@@ -125,6 +136,9 @@ impl Provider {
 
     /// The cipher with this integrity algorithm.
     pub fn protect(&self, encr: Encr, integ: Option<Integ>) -> Option<&'static dyn ProtectAlgorithm> {
-        self.protects.iter().copied().find(|p| p.encr() == encr && p.integ() == integ)
+        self.protects
+            .iter()
+            .copied()
+            .find(|p| p.encr() == encr && p.integ() == integ)
     }
 }

@@ -1,7 +1,12 @@
 //! Transforms by their IANA number ("Internet Key Exchange Version 2 (IKEv2) Parameters").
 //!
 //! A value of these types names an algorithm; whether a [`Provider`](crate::provider::Provider)
-//! implements it is another question.
+//! implements it is another question. The names are strongSwan's ("aes128gcm16", "prfsha256", "x25519"); printing never
+//! fails, and what has no name prints as its number.
+
+mod names;
+
+pub use names::{UnknownName, candidates};
 
 /// Encryption algorithm (transform type 1) with its key length where the algorithm has several.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -23,3 +28,88 @@ pub struct Integ(pub u16);
 /// Key exchange group (transform type 4).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct Group(pub u16);
+
+impl Encr {
+    /// ENCR_CHACHA20_POLY1305 (RFC 7634), which has no Key Length attribute.
+    pub const CHACHA20_POLY1305: Self = Self { id: 28, key_bits: None };
+
+    /// AES-GCM with a 16-octet ICV (RFC 4106, RFC 5282).
+    pub const fn aes_gcm16(bits: u16) -> Self {
+        Self {
+            id: 20,
+            key_bits: Some(bits),
+        }
+    }
+
+    /// ENCR_AES_CBC (RFC 3602).
+    pub const fn aes_cbc(bits: u16) -> Self {
+        Self {
+            id: 12,
+            key_bits: Some(bits),
+        }
+    }
+
+    /// Whether it brings its own integrity protection, so that no integrity transform goes with it (RFC 5282 section 8).
+    pub const fn is_aead(self) -> bool {
+        matches!(self.id, 14..=16 | 18..=21 | 25..=35)
+    }
+}
+
+impl Prf {
+    /// PRF_HMAC_SHA1 (RFC 2104).
+    pub const HMAC_SHA1: Self = Self(2);
+    /// PRF_HMAC_SHA2_256 (RFC 4868).
+    pub const HMAC_SHA2_256: Self = Self(5);
+    /// PRF_HMAC_SHA2_384 (RFC 4868).
+    pub const HMAC_SHA2_384: Self = Self(6);
+    /// PRF_HMAC_SHA2_512 (RFC 4868).
+    pub const HMAC_SHA2_512: Self = Self(7);
+}
+
+impl Integ {
+    /// NONE: said by some peers beside an AEAD cipher (RFC 7296 section 3.3.2).
+    pub const NONE: Self = Self(0);
+    /// AUTH_HMAC_SHA1_96 (RFC 2404).
+    pub const HMAC_SHA1_96: Self = Self(2);
+    /// AUTH_HMAC_SHA2_256_128 (RFC 4868).
+    pub const HMAC_SHA2_256_128: Self = Self(12);
+    /// AUTH_HMAC_SHA2_384_192 (RFC 4868).
+    pub const HMAC_SHA2_384_192: Self = Self(13);
+    /// AUTH_HMAC_SHA2_512_256 (RFC 4868).
+    pub const HMAC_SHA2_512_256: Self = Self(14);
+
+    /// The PRF on the same primitive, which a proposal means when it names none.
+    pub const fn prf(self) -> Option<Prf> {
+        match self.0 {
+            1 => Some(Prf(1)),
+            2 => Some(Prf::HMAC_SHA1),
+            5 => Some(Prf(4)),
+            8 => Some(Prf(8)),
+            12 => Some(Prf::HMAC_SHA2_256),
+            13 => Some(Prf::HMAC_SHA2_384),
+            14 => Some(Prf::HMAC_SHA2_512),
+            _ => None,
+        }
+    }
+}
+
+impl Group {
+    /// NONE.
+    pub const NONE: Self = Self(0);
+    /// 2048-bit MODP (RFC 3526).
+    pub const MODP2048: Self = Self(14);
+    /// 3072-bit MODP (RFC 3526).
+    pub const MODP3072: Self = Self(15);
+    /// 4096-bit MODP (RFC 3526).
+    pub const MODP4096: Self = Self(16);
+    /// 6144-bit MODP (RFC 3526).
+    pub const MODP6144: Self = Self(17);
+    /// 8192-bit MODP (RFC 3526).
+    pub const MODP8192: Self = Self(18);
+    /// NIST P-256 (RFC 5903).
+    pub const ECP256: Self = Self(19);
+    /// NIST P-384 (RFC 5903).
+    pub const ECP384: Self = Self(20);
+    /// Curve25519 (RFC 8031).
+    pub const X25519: Self = Self(31);
+}

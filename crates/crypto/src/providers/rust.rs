@@ -1,0 +1,65 @@
+//! Algorithms in pure Rust: the HMAC PRFs, and AES-CBC with HMAC.
+
+mod cbc_hmac;
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha1::Sha1;
+use sha2::{Sha256, Sha384, Sha512};
+
+pub(super) use cbc_hmac::PROTECTS;
+
+use crate::provider::PrfAlgorithm;
+use crate::secret::Secret;
+use crate::transform::Prf;
+
+/// Every PRF, best first.
+pub(super) static PRFS: &[&dyn PrfAlgorithm] = &[
+    &HmacPrf::<Hmac<Sha256>>::new(Prf::HMAC_SHA2_256, 32),
+    &HmacPrf::<Hmac<Sha384>>::new(Prf::HMAC_SHA2_384, 48),
+    &HmacPrf::<Hmac<Sha512>>::new(Prf::HMAC_SHA2_512, 64),
+    &HmacPrf::<Hmac<Sha1>>::new(Prf::HMAC_SHA1, 20),
+];
+
+/// HMAC as a PRF (RFC 2104, RFC 4868). Key size is output size (RFC 4868 section 2.1.2).
+struct HmacPrf<H> {
+    id: Prf,
+    len: usize,
+    hmac: core::marker::PhantomData<fn() -> H>,
+}
+
+impl<H> HmacPrf<H> {
+    const fn new(id: Prf, len: usize) -> Self {
+        Self {
+            id,
+            len,
+            hmac: core::marker::PhantomData,
+        }
+    }
+}
+
+impl<H: Mac + KeyInit> PrfAlgorithm for HmacPrf<H> {
+    fn id(&self) -> Prf {
+        self.id
+    }
+
+    fn output_len(&self) -> usize {
+        self.len
+    }
+
+    fn key_len(&self) -> usize {
+        self.len
+    }
+
+    fn compute(&self, key: &[u8], data: &[&[u8]]) -> Secret {
+        let mut hmac = keyed::<H>(key);
+        for part in data {
+            hmac.update(part);
+        }
+        Secret::from(hmac.finalize().as_bytes().as_slice())
+    }
+}
+
+/// An HMAC with this key, which may have any length.
+fn keyed<H: Mac + KeyInit>(key: &[u8]) -> H {
+    <H as KeyInit>::new_from_slice(key).unwrap_or_else(|_| unreachable!("HMAC takes keys of any length"))
+}

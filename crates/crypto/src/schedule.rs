@@ -1,0 +1,3 @@
+//! Key schedules: from nonces and shared secrets to keys, as pure functions.
+
+pub mod v2;
