@@ -8,13 +8,21 @@
 //! [`Engine::deadline`] or the next input.
 #![forbid(unsafe_code)]
 
+mod child;
+mod context;
+mod endpoint;
 pub mod event;
 pub mod input;
+mod negotiate;
 pub mod output;
+mod path;
 pub mod policy;
 pub mod refusal;
+mod retransmit;
 pub mod time;
+mod v2;
 
+pub use endpoint::{Engine, EngineConfig, Reason};
 pub use event::Event;
 pub use input::{Answer, Command, Input};
 pub use output::{Output, Question, Ticket, Transmit};

@@ -109,6 +109,24 @@ pub struct Connection {
     pub keepalive: Duration,
 }
 
+impl Connection {
+    /// Its addresses as "local to remote", for explanations.
+    pub fn pair(&self) -> String {
+        let local: Vec<String> = self.local.iter().map(ToString::to_string).collect();
+        let local = if local.is_empty() {
+            "any".to_string()
+        } else {
+            local.join(",")
+        };
+        let remote = match &self.remote {
+            Remote::Any => "any".to_string(),
+            Remote::Address(address) => address.to_string(),
+            Remote::Name(name) => name.clone(),
+        };
+        format!("{} ({local} from {remote})", self.name)
+    }
+}
+
 /// One child of a connection.
 #[derive(Clone, Debug)]
 pub struct ChildPolicy {
@@ -141,6 +159,11 @@ pub struct Retransmit {
 
 impl Default for Retransmit {
     fn default() -> Self {
-        Self { first: Duration::from_secs(1), factor: 1.8, most: Duration::from_secs(30), tries: 6 }
+        Self {
+            first: Duration::from_secs(1),
+            factor: 1.8,
+            most: Duration::from_secs(30),
+            tries: 6,
+        }
     }
 }

@@ -65,7 +65,13 @@ pub enum Cause {
 impl Refusal {
     /// A refusal with nothing to compare.
     pub fn new(by: Party, cause: Cause) -> Self {
-        Self { by, cause, offered: Vec::new(), acceptable: Vec::new(), look_at: None }
+        Self {
+            by,
+            cause,
+            offered: Vec::new(),
+            acceptable: Vec::new(),
+            look_at: None,
+        }
     }
 
     /// Adds what was offered.
@@ -84,5 +90,91 @@ impl Refusal {
     pub fn look_at(mut self, place: impl Into<String>) -> Self {
         self.look_at = Some(place.into());
         self
+    }
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.by {
+            Party::Us => write!(f, "{}", self.cause)?,
+            Party::Peer => write!(f, "the peer: {}", self.cause)?,
+        }
+        if !self.offered.is_empty() {
+            write!(f, "; offered: {}", self.offered.join(" | "))?;
+        }
+        if !self.acceptable.is_empty() {
+            write!(f, "; would be accepted: {}", self.acceptable.join(" | "))?;
+        }
+        if let Some(hint) = self.hint() {
+            write!(f, "; {hint}")?;
+        }
+        if let Some(place) = &self.look_at {
+            write!(f, "; see {place}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::fmt::Display for Cause {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NoIkeProposal => f.write_str("no proposal in common for the IKE SA"),
+            Self::NoChildProposal => f.write_str("no proposal in common for the child SA"),
+            Self::NoConnection => f.write_str("no connection for these addresses"),
+            Self::WrongIdentity => f.write_str("the peer's identity is not the expected one"),
+            Self::Authentication(why) => write!(f, "authentication failed: {why}"),
+            Self::Selectors => f.write_str("the traffic selectors do not meet"),
+            Self::Syntax(why) => write!(f, "message not valid: {why}"),
+            Self::Notified(notify) => write!(f, "{notify}"),
+            Self::CriticalPayload(kind) => write!(f, "unknown critical payload of type {kind}"),
+            Self::KeyExchange(why) => write!(f, "key exchange failed: {why}"),
+            Self::Plane(why) => write!(f, "the SA cannot be installed: {why}"),
+            Self::Timeout { waiting_for, sent } => write!(f, "no {waiting_for} (sent {sent} times)"),
+            Self::Local(why) => f.write_str(why),
+        }
+    }
+}
+
+impl Cause {
+    /// A short name that never changes, for metrics and `--json`.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::NoIkeProposal => "no_ike_proposal",
+            Self::NoChildProposal => "no_child_proposal",
+            Self::NoConnection => "no_connection",
+            Self::WrongIdentity => "wrong_identity",
+            Self::Authentication(_) => "authentication",
+            Self::Selectors => "selectors",
+            Self::Syntax(_) => "syntax",
+            Self::Notified(_) => "notified",
+            Self::CriticalPayload(_) => "critical_payload",
+            Self::KeyExchange(_) => "key_exchange",
+            Self::Plane(_) => "plane",
+            Self::Timeout { .. } => "timeout",
+            Self::Local(_) => "local",
+        }
+    }
+}
+
+impl Refusal {
+    /// Likely causes, where the peer's word alone does not tell.
+    pub fn hint(&self) -> Option<&'static str> {
+        if self.by != Party::Peer {
+            return None;
+        }
+        Some(match &self.cause {
+            Cause::Notified(NotifyType::AUTHENTICATION_FAILED) => {
+                "likely the secrets differ, or the peer does not know our identity or expects another of itself"
+            }
+            Cause::Notified(NotifyType::NO_PROPOSAL_CHOSEN) => {
+                "likely the peer has no connection for our address, or allows none of these algorithms"
+            }
+            Cause::NoChildProposal => "likely the peer allows none of these algorithms for ESP, or another mode",
+            Cause::Selectors => "the peer's subnets are others: its local is our remote",
+            Cause::Timeout { .. } => {
+                "likely the peer is down, a firewall drops UDP 500 or 4500, or the address is wrong"
+            }
+            _ => return None,
+        })
     }
 }

@@ -1,1 +1,13 @@
-//! (see Cargo.toml)
+//! Virtual time and a lossy network for the engine: whole endpoints, no socket, no clock, the same run for the same
+//! seed. Unpublished; it serves the project's tests.
+#![forbid(unsafe_code)]
+
+pub mod host;
+pub mod network;
+pub mod policies;
+pub mod seeded;
+pub mod world;
+
+pub use host::Host;
+pub use network::{Faults, Network};
+pub use world::World;

@@ -1,0 +1,154 @@
+//! What every part of the engine may reach: time, randomness, policy, the queue of outputs.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use handfast_crypto::provider::{CryptoError, Provider, RandomSource};
+use handfast_plane::op::ChildId;
+use handfast_store::delta::SaId;
+use rand_chacha::ChaCha20Rng;
+use rand_core::{Rng, SeedableRng};
+
+use crate::event::Event;
+use crate::output::{Output, Question, Ticket, Transmit};
+use crate::policy::Policy;
+use crate::refusal::Refusal;
+use crate::time::Instant;
+
+/// Who asked a question.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Asker {
+    /// The IKE SA in this slot.
+    Sa(usize),
+    /// The connection with this index in the supervisor's list.
+    Connection(u64),
+}
+
+/// What one SA does to others; the endpoint carries it out after the step.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Effect {
+    /// The peer says that it knows no other SA with us: forget those (RFC 7296 section 2.4).
+    InitialContact {
+        fresh: SaId,
+        connection: String,
+        peer: String,
+    },
+}
+
+/// The engine's surroundings, borrowed by whatever runs.
+pub(crate) struct Context {
+    pub now: Instant,
+    pub policy: Arc<Policy>,
+    pub provider: &'static Provider,
+    pub key_log: bool,
+    pub rng: EngineRng,
+    pub out: VecDeque<Output>,
+    pub effects: Vec<Effect>,
+    askers: HashMap<Ticket, Asker>,
+    next_ticket: u64,
+    next_sa: u64,
+    next_child: u64,
+}
+
+impl Context {
+    pub fn new(seed: [u8; 32], key_log: bool, provider: &'static Provider, policy: Arc<Policy>) -> Self {
+        Self {
+            now: Instant::default(),
+            policy,
+            provider,
+            key_log,
+            rng: EngineRng(ChaCha20Rng::from_seed(seed)),
+            out: VecDeque::new(),
+            effects: Vec::new(),
+            askers: HashMap::new(),
+            next_ticket: 1,
+            next_sa: 1,
+            next_child: 1,
+        }
+    }
+
+    pub fn ask(&mut self, asker: Asker, question: Question) -> Ticket {
+        let ticket = Ticket(self.next_ticket);
+        self.next_ticket += 1;
+        self.askers.insert(ticket, asker);
+        self.out.push_back(Output::Ask(ticket, question));
+        ticket
+    }
+
+    /// Who waits for this answer; forgets the ticket.
+    pub fn redeem(&mut self, ticket: Ticket) -> Option<Asker> {
+        self.askers.remove(&ticket)
+    }
+
+    pub fn sa_id(&mut self) -> SaId {
+        self.next_sa += 1;
+        SaId(self.next_sa - 1)
+    }
+
+    pub fn child_id(&mut self) -> ChildId {
+        self.next_child += 1;
+        ChildId(self.next_child - 1)
+    }
+
+    pub fn event(&mut self, event: Event) {
+        self.out.push_back(Output::Event(event));
+    }
+
+    pub fn transmit(&mut self, transmit: Transmit) {
+        self.out.push_back(Output::Transmit(transmit));
+    }
+
+    pub fn refused(
+        &mut self,
+        sa: Option<SaId>,
+        connection: Option<String>,
+        remote: std::net::SocketAddr,
+        refusal: Refusal,
+    ) {
+        self.event(Event::Refused {
+            sa,
+            connection,
+            remote,
+            refusal,
+        });
+    }
+}
+
+/// The engine's random numbers: a ChaCha20 stream from the seed that the driver gave.
+pub(crate) struct EngineRng(ChaCha20Rng);
+
+impl EngineRng {
+    pub fn bytes<const N: usize>(&mut self) -> [u8; N] {
+        let mut out = [0; N];
+        self.0.fill_bytes(&mut out);
+        out
+    }
+
+    pub fn u32(&mut self) -> u32 {
+        self.0.next_u32()
+    }
+
+    /// An ESP SPI; 0 to 255 are reserved (RFC 4303 section 2.1).
+    pub fn esp_spi(&mut self) -> u32 {
+        loop {
+            let spi = self.u32();
+            if spi > 255 {
+                return spi;
+            }
+        }
+    }
+
+    /// `base` shortened by up to a quarter, so that many SAs do not act at once.
+    pub fn jitter(&mut self, base: Duration) -> Duration {
+        let share = f64::from(self.u32()) / f64::from(u32::MAX);
+        base.mul_f64(1.0 - share / 4.0)
+    }
+}
+
+impl RandomSource for EngineRng {
+    fn fill(&mut self, out: &mut [u8]) -> Result<(), CryptoError> {
+        self.0.fill_bytes(out);
+        Ok(())
+    }
+}

@@ -1,0 +1,32 @@
+//! Which connection a peer means: by address first, then by identity.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use handfast_auth::identity::Identity;
+
+use crate::policy::{Connection, Policy, Remote};
+
+/// Connections that a pair of addresses could mean, in the policy's order.
+pub(crate) fn by_address(policy: &Policy, local: IpAddr, remote: IpAddr) -> impl Iterator<Item = &Arc<Connection>> {
+    policy.connections.iter().filter(move |c| {
+        let here = c.local.is_empty() || c.local.contains(&local);
+        let there = match &c.remote {
+            Remote::Address(address) => *address == remote,
+            // A name may point elsewhere by now, so the identity decides.
+            Remote::Any | Remote::Name(_) => true,
+        };
+        here && there
+    })
+}
+
+/// Those of them whose peer may be called so, and who we may be called so.
+pub(crate) fn by_identity<'p>(
+    policy: &'p Policy,
+    (local, remote): (IpAddr, IpAddr),
+    peer: &'p Identity,
+    wanted: Option<&'p Identity>,
+) -> impl Iterator<Item = &'p Arc<Connection>> {
+    by_address(policy, local, remote)
+        .filter(move |c| c.remote_id.matches(peer) && wanted.is_none_or(|wanted| *wanted == c.local_id))
+}

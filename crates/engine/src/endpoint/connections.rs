@@ -1,0 +1,324 @@
+//! Keeps the connections that should be up, up: attempts, back-off, and what is told of them.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use handfast_store::delta::{DownFacts, SaDelta, SaId};
+
+use crate::context::{Asker, Context};
+use crate::endpoint::timers::{Owner, Reason, Timers};
+use crate::event::Event;
+use crate::input::Answer;
+use crate::output::{Output, Question, Ticket};
+use crate::policy::{Connection, Remote, Start};
+use crate::time::Instant;
+
+/// Longest wait between attempts.
+const MAX_BACKOFF: Duration = Duration::from_secs(60);
+
+/// Where an attempt stands.
+enum Phase {
+    /// Nothing to do.
+    Idle,
+    /// Looking the peer's name up.
+    Resolving(Ticket),
+    /// Finding out which of our addresses to use towards this one.
+    Locating(Ticket, IpAddr),
+    /// Negotiating.
+    Connecting(SaId),
+    /// The next attempt comes then.
+    Retry(Instant),
+    /// At least one SA carries traffic.
+    Up,
+}
+
+struct Entry {
+    key: u64,
+    connection: Arc<Connection>,
+    /// Someone wants it up.
+    wanted: bool,
+    phase: Phase,
+    attempts: u32,
+    sas: Vec<SaId>,
+}
+
+/// An attempt to make.
+pub(crate) struct Attempt {
+    pub connection: Arc<Connection>,
+    pub local: SocketAddr,
+    pub remote: SocketAddr,
+    pub key: u64,
+}
+
+#[derive(Default)]
+pub(crate) struct Supervisor {
+    list: Vec<Entry>,
+    next_key: u64,
+}
+
+impl Supervisor {
+    /// Takes a policy over. Returns attempts to make, and the names that are gone.
+    pub fn configure(&mut self, cx: &mut Context, timers: &mut Timers) -> (Vec<Attempt>, Vec<String>) {
+        let connections = cx.policy.connections.clone();
+        let named = |name: &str| connections.iter().any(|c| c.name == name);
+        let gone: Vec<String> = self
+            .list
+            .iter()
+            .filter(|e| !named(&e.connection.name))
+            .map(|e| e.connection.name.clone())
+            .collect();
+        for entry in self.list.iter().filter(|e| gone.contains(&e.connection.name)) {
+            timers.set(Owner::Connection(entry.key), None);
+            let connection = entry.connection.name.clone();
+            cx.out.push_back(Output::Record(SaDelta::ConnectionGone { connection }));
+        }
+        self.list.retain(|e| !gone.contains(&e.connection.name));
+        let mut attempts = vec![];
+        for connection in connections {
+            if let Some(entry) = self.list.iter_mut().find(|e| e.connection.name == connection.name) {
+                entry.connection = connection;
+                continue;
+            }
+            let wanted = connection.start == Start::Now && connection.remote != Remote::Any;
+            let key = self.next_key;
+            self.next_key += 1;
+            let mut entry = Entry {
+                key,
+                connection,
+                wanted,
+                phase: Phase::Idle,
+                attempts: 0,
+                sas: vec![],
+            };
+            if wanted {
+                attempts.extend(entry.attempt(cx));
+            } else {
+                let reason = match entry.connection.remote {
+                    Remote::Any => "waits for a peer from any address",
+                    _ => "waits for the peer or for `up`",
+                };
+                entry.tell(cx, "waiting", reason, None);
+            }
+            self.list.push(entry);
+        }
+        (attempts, gone)
+    }
+
+    fn named(&mut self, name: &str) -> Option<&mut Entry> {
+        self.list.iter_mut().find(|e| e.connection.name == name)
+    }
+
+    fn keyed(&mut self, key: u64) -> Option<&mut Entry> {
+        self.list.iter_mut().find(|e| e.key == key)
+    }
+
+    /// A person wants it up.
+    pub fn up(&mut self, cx: &mut Context, timers: &mut Timers, name: &str) -> Option<Attempt> {
+        let Some(entry) = self.named(name) else {
+            cx.event(unknown(name));
+            return None;
+        };
+        if entry.connection.remote == Remote::Any {
+            let reason = "its remote is \"any\": only the peer can begin".to_string();
+            cx.event(Event::ConnectionDown {
+                connection: name.into(),
+                reason,
+                retry_in: None,
+            });
+            return None;
+        }
+        entry.wanted = true;
+        match entry.phase {
+            Phase::Up => {
+                cx.event(Event::ConnectionUp {
+                    connection: name.into(),
+                });
+                None
+            }
+            Phase::Idle | Phase::Retry(_) => {
+                timers.set(Owner::Connection(entry.key), None);
+                entry.attempts = 0;
+                entry.attempt(cx)
+            }
+            Phase::Resolving(_) | Phase::Locating(..) | Phase::Connecting(_) => None,
+        }
+    }
+
+    /// A person wants it down. Returns the SAs to close.
+    pub fn down(&mut self, cx: &mut Context, timers: &mut Timers, name: &str) -> Vec<SaId> {
+        let Some(entry) = self.named(name) else {
+            cx.event(unknown(name));
+            return vec![];
+        };
+        entry.wanted = false;
+        timers.set(Owner::Connection(entry.key), None);
+        let mut sas = entry.sas.clone();
+        if let Phase::Connecting(sa) = entry.phase {
+            sas.push(sa);
+        }
+        if sas.is_empty() {
+            entry.phase = Phase::Idle;
+            entry.tell(cx, "down", "taken down", None);
+        }
+        sas
+    }
+
+    pub fn on_answer(
+        &mut self,
+        cx: &mut Context,
+        timers: &mut Timers,
+        key: u64,
+        ticket: Ticket,
+        answer: Answer,
+    ) -> Option<Attempt> {
+        let entry = self.keyed(key)?;
+        match (&entry.phase, answer) {
+            (Phase::Resolving(asked), Answer::Addresses(found)) if *asked == ticket => match found {
+                Ok(list) if !list.is_empty() => {
+                    let index = entry.attempts as usize % list.len();
+                    entry.locate(cx, list[index])
+                }
+                Ok(_) => entry.failed(cx, timers, "its name has no address"),
+                Err(why) => entry.failed(cx, timers, &format!("its name does not resolve: {why}")),
+            },
+            (Phase::Locating(asked, remote), Answer::LocalAddress(found)) if *asked == ticket => match found {
+                Ok(local) => Some(entry.begin(cx, local, *remote)),
+                Err(why) => entry.failed(cx, timers, &format!("no way to the peer: {why}")),
+            },
+            _ => None,
+        }
+    }
+
+    pub fn on_timer(&mut self, cx: &mut Context, key: u64) -> Option<Attempt> {
+        let entry = self.keyed(key)?;
+        matches!(entry.phase, Phase::Retry(at) if cx.now >= at)
+            .then(|| entry.attempt(cx))
+            .flatten()
+    }
+
+    /// An attempt has its SA.
+    pub fn connecting(&mut self, key: u64, sa: SaId) {
+        if let Some(entry) = self.keyed(key) {
+            entry.phase = Phase::Connecting(sa);
+        }
+    }
+
+    /// An SA of this connection carries traffic.
+    pub fn established(&mut self, cx: &mut Context, timers: &mut Timers, name: &str, sa: SaId) {
+        let Some(entry) = self.named(name) else { return };
+        entry.sas.push(sa);
+        entry.attempts = 0;
+        timers.set(Owner::Connection(entry.key), None);
+        if !matches!(entry.phase, Phase::Up) {
+            entry.phase = Phase::Up;
+            let connection = name.to_string();
+            cx.out.push_back(Output::Record(SaDelta::ConnectionUp {
+                connection: connection.clone(),
+            }));
+            cx.event(Event::ConnectionUp { connection });
+        }
+    }
+
+    /// An SA of this connection is gone or going.
+    pub fn lost(&mut self, cx: &mut Context, timers: &mut Timers, name: &str, sa: SaId, reason: &str) {
+        let Some(entry) = self.named(name) else { return };
+        entry.sas.retain(|s| *s != sa);
+        let concerns = match entry.phase {
+            Phase::Connecting(current) => current == sa,
+            Phase::Up => entry.sas.is_empty(),
+            _ => false,
+        };
+        if concerns {
+            entry.failed(cx, timers, reason);
+        }
+    }
+
+    /// Nothing is tried any more.
+    pub fn shut_down(&mut self, timers: &mut Timers) {
+        for entry in &mut self.list {
+            entry.wanted = false;
+            timers.set(Owner::Connection(entry.key), None);
+        }
+    }
+}
+
+fn unknown(name: &str) -> Event {
+    Event::CommandFailed {
+        reason: format!("no connection is called {name:?}"),
+    }
+}
+
+impl Entry {
+    fn attempt(&mut self, cx: &mut Context) -> Option<Attempt> {
+        self.tell_connecting(cx);
+        match self.connection.remote.clone() {
+            Remote::Any => None,
+            Remote::Address(remote) => self.locate(cx, remote),
+            Remote::Name(name) => {
+                self.phase = Phase::Resolving(cx.ask(Asker::Connection(self.key), Question::Resolve(name)));
+                None
+            }
+        }
+    }
+
+    fn locate(&mut self, cx: &mut Context, remote: IpAddr) -> Option<Attempt> {
+        let configured = self.connection.local.iter().find(|l| l.is_ipv4() == remote.is_ipv4());
+        if let Some(local) = configured {
+            return Some(self.begin(cx, *local, remote));
+        }
+        let ticket = cx.ask(Asker::Connection(self.key), Question::LocalAddress(remote));
+        self.phase = Phase::Locating(ticket, remote);
+        None
+    }
+
+    fn begin(&mut self, cx: &Context, local: IpAddr, remote: IpAddr) -> Attempt {
+        Attempt {
+            connection: self.connection.clone(),
+            local: SocketAddr::new(local, cx.policy.ports.ike),
+            remote: SocketAddr::new(remote, self.connection.remote_port),
+            key: self.key,
+        }
+    }
+
+    /// Down, and again later if it is wanted.
+    fn failed(&mut self, cx: &mut Context, timers: &mut Timers, reason: &str) -> Option<Attempt> {
+        if !self.wanted {
+            self.phase = Phase::Idle;
+            self.tell(cx, "down", reason, None);
+            return None;
+        }
+        let doubled = Duration::from_secs(1) * 2u32.saturating_pow(self.attempts.min(10));
+        let wait = cx.rng.jitter(doubled.min(MAX_BACKOFF));
+        self.attempts = self.attempts.saturating_add(1);
+        let at = cx.now + wait;
+        self.phase = Phase::Retry(at);
+        timers.set(Owner::Connection(self.key), Some((at, Reason::Retry)));
+        self.tell(cx, "retrying", reason, Some(at));
+        None
+    }
+
+    fn tell_connecting(&self, cx: &mut Context) {
+        self.record(cx, "connecting", "negotiating", None);
+    }
+
+    fn tell(&self, cx: &mut Context, state: &str, reason: &str, retry: Option<Instant>) {
+        self.record(cx, state, reason, retry);
+        let retry_in = retry.map(|at| at.since(cx.now));
+        let connection = self.connection.name.clone();
+        cx.event(Event::ConnectionDown {
+            connection,
+            reason: reason.into(),
+            retry_in,
+        });
+    }
+
+    fn record(&self, cx: &mut Context, state: &str, reason: &str, retry: Option<Instant>) {
+        cx.out.push_back(Output::Record(SaDelta::ConnectionDown(DownFacts {
+            connection: self.connection.name.clone(),
+            state: state.into(),
+            reason: reason.into(),
+            retry_ms: retry.map(Instant::as_millis),
+        })));
+    }
+}

@@ -1,0 +1,322 @@
+//! The endpoint: routing of datagrams to SAs, admission of strangers, timers, tickets and commands.
+
+pub(crate) mod admission;
+pub(crate) mod choose;
+pub(crate) mod connections;
+pub(crate) mod ike_sa;
+pub(crate) mod spi;
+pub(crate) mod timers;
+
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use handfast_crypto::provider::Provider;
+use handfast_store::delta::SaId;
+use handfast_wire::header::Spi;
+use slab::Slab;
+
+use crate::context::{Asker, Context, Effect};
+use crate::endpoint::connections::{Attempt, Supervisor};
+use crate::endpoint::ike_sa::IkeSa;
+use crate::endpoint::spi::{Place, SpiMint};
+use crate::endpoint::timers::{Owner, Timers};
+use crate::event::Event;
+use crate::input::{Answer, Command, Input};
+use crate::output::{Output, Ticket};
+use crate::path::Path;
+use crate::policy::Policy;
+use crate::time::Instant;
+use crate::v2::sa_init;
+use crate::v2::state::{Sa, State};
+
+pub use timers::Reason;
+
+/// How long a shutdown waits for peers to confirm.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(3);
+
+/// What an engine is made of.
+pub struct EngineConfig {
+    /// Seed of all its random numbers (nonces, SPIs, jitter): 32 octets that nobody can guess.
+    pub seed: [u8; 32],
+    /// Whether [`Output::KeyLog`] is wanted.
+    pub key_log: bool,
+    /// The algorithms.
+    pub provider: &'static Provider,
+}
+
+/// One endpoint: all IKE SAs of a host (of a shard of it). See the crate's documentation for the driver's loop.
+pub struct Engine {
+    cx: Context,
+    mint: SpiMint,
+    sas: Slab<IkeSa>,
+    /// Where a first message's repetitions go: they do not carry our SPI yet.
+    first: HashMap<(SocketAddr, Spi), usize>,
+    half_open: usize,
+    timers: Timers,
+    supervisor: Supervisor,
+    started: bool,
+    shutdown: Option<Instant>,
+}
+
+impl Engine {
+    /// An engine that begins its work with the first input.
+    pub fn new(config: EngineConfig, policy: Arc<Policy>) -> Self {
+        let mut cx = Context::new(config.seed, config.key_log, config.provider, policy);
+        let mint = SpiMint::new(cx.rng.bytes());
+        Self {
+            cx,
+            mint,
+            sas: Slab::new(),
+            first: HashMap::new(),
+            half_open: 0,
+            timers: Timers::default(),
+            supervisor: Supervisor::default(),
+            started: false,
+            shutdown: None,
+        }
+    }
+
+    /// Takes one input at the time `now`, which never goes back.
+    pub fn handle(&mut self, now: Instant, input: Input<'_>) {
+        self.cx.now = self.cx.now.max(now);
+        if !self.started {
+            self.started = true;
+            self.configure();
+        }
+        match input {
+            Input::Datagram { local, remote, bytes } => self.on_datagram(local, remote, bytes),
+            Input::Answer(ticket, answer) => self.on_answer(ticket, answer),
+            Input::Command(command) => self.on_command(command),
+            // Rekeying, which these ask for, is not part of this engine yet.
+            Input::Plane(_) => {}
+            Input::Policy(policy) => {
+                self.cx.policy = policy;
+                self.configure();
+            }
+            Input::Timer => self.on_timer(),
+        }
+        self.apply_effects();
+    }
+
+    /// The next thing to do; `None` until the next input.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.cx.out.pop_front()
+    }
+
+    /// When to call `handle` with `Input::Timer`, and why.
+    pub fn deadline(&self) -> Option<(Instant, Reason)> {
+        if !self.started {
+            return Some((Instant::default(), Reason::Retry));
+        }
+        self.timers.first()
+    }
+
+    /// How many IKE SAs exist, half-open ones included.
+    pub fn sa_count(&self) -> usize {
+        self.sas.len()
+    }
+
+    /// How many IKE SAs of unproven peers exist.
+    pub fn half_open_count(&self) -> usize {
+        self.half_open
+    }
+
+    fn configure(&mut self) {
+        let (attempts, gone) = self.supervisor.configure(&mut self.cx, &mut self.timers);
+        for name in gone {
+            for slot in self.slots(|sa| sa.connection_name() == Some(name.as_str())) {
+                self.close(slot, "no longer configured");
+            }
+        }
+        attempts.into_iter().for_each(|a| self.begin(a));
+    }
+
+    fn on_command(&mut self, command: Command) {
+        match command {
+            Command::Up { connection } => {
+                let attempt = self.supervisor.up(&mut self.cx, &mut self.timers, &connection);
+                attempt.into_iter().for_each(|a| self.begin(a));
+            }
+            Command::Down { connection } => {
+                let sas = self.supervisor.down(&mut self.cx, &mut self.timers, &connection);
+                for slot in self.slots(|sa| sas.contains(&sa.sa.id)) {
+                    self.close(slot, "taken down");
+                }
+            }
+            Command::Shutdown => {
+                self.supervisor.shut_down(&mut self.timers);
+                let end = self.cx.now + SHUTDOWN_GRACE;
+                self.shutdown = Some(end);
+                self.timers.set(Owner::Shutdown, Some((end, Reason::Shutdown)));
+                for slot in self.slots(|_| true) {
+                    self.close(slot, "shutting down");
+                }
+                self.idle_if_done(false);
+            }
+        }
+    }
+
+    fn on_answer(&mut self, ticket: Ticket, answer: Answer) {
+        match self.cx.redeem(ticket) {
+            Some(Asker::Sa(slot)) => self.step(slot, |state, sa, cx| state.on_answer(sa, cx, ticket, answer)),
+            Some(Asker::Connection(key)) => {
+                let attempt = self
+                    .supervisor
+                    .on_answer(&mut self.cx, &mut self.timers, key, ticket, answer);
+                attempt.into_iter().for_each(|a| self.begin(a));
+            }
+            None => {}
+        }
+    }
+
+    fn on_timer(&mut self) {
+        let now = self.cx.now;
+        let mut due = VecDeque::new();
+        while let Some(owner) = self.timers.pop_due(now) {
+            due.push_back(owner);
+        }
+        for owner in due {
+            match owner {
+                Owner::Sa(slot) => self.step(slot, |state, sa, cx| state.on_timer(sa, cx)),
+                Owner::Connection(key) => {
+                    let attempt = self.supervisor.on_timer(&mut self.cx, key);
+                    attempt.into_iter().for_each(|a| self.begin(a));
+                }
+                Owner::Shutdown => self.idle_if_done(true),
+            }
+        }
+    }
+
+    /// Starts negotiating as initiator.
+    fn begin(&mut self, attempt: Attempt) {
+        if self.shutdown.is_some() {
+            return;
+        }
+        let alone = self
+            .slots(|sa| sa.connection_name() == Some(attempt.connection.name.as_str()))
+            .is_empty();
+        let path = Path::new(attempt.local, attempt.remote);
+        let Some(slot) = self.insert(path, true, Spi::ZERO) else {
+            return;
+        };
+        let Some(ike) = self.sas.get_mut(slot) else { return };
+        ike.sa.initial_contact = alone;
+        self.supervisor.connecting(attempt.key, ike.sa.id);
+        let connection = attempt.connection;
+        ike.connection = Some(connection.name.clone());
+        self.step(slot, |_, sa, cx| sa_init::start(sa, cx, connection));
+    }
+
+    /// Makes room for an SA and gives it its SPI.
+    fn insert(&mut self, path: Path, initiator: bool, peer_spi: Spi) -> Option<usize> {
+        let entry = self.sas.vacant_entry();
+        let slot = entry.key();
+        let index = u32::try_from(slot).ok()?;
+        let (tag, spi) = loop {
+            let tag = self.cx.rng.u32();
+            if let Some(spi) = self.mint.mint(Place { slot: index, tag }) {
+                break (tag, spi);
+            }
+        };
+        let (spi_i, spi_r) = if initiator { (spi, Spi::ZERO) } else { (peer_spi, spi) };
+        let sa = Sa {
+            id: self.cx.sa_id(),
+            slot,
+            initiator,
+            spi_i,
+            spi_r,
+            seen: (path.local, path.remote),
+            path,
+            created: self.cx.now,
+            messages: 0,
+            initial_contact: false,
+        };
+        entry.insert(IkeSa::new(sa, tag));
+        Some(slot)
+    }
+
+    fn slots(&self, mut wanted: impl FnMut(&IkeSa) -> bool) -> Vec<usize> {
+        self.sas
+            .iter()
+            .filter(|(_, sa)| wanted(sa))
+            .map(|(slot, _)| slot)
+            .collect()
+    }
+
+    /// Deletes an SA: with the peer if there is one.
+    fn close(&mut self, slot: usize, reason: &str) {
+        self.step(slot, |state, sa, cx| state.close(sa, cx, reason));
+    }
+
+    fn apply_effects(&mut self) {
+        for effect in std::mem::take(&mut self.cx.effects) {
+            let Effect::InitialContact {
+                fresh,
+                connection,
+                peer,
+            } = effect;
+            let Some(began) = self
+                .sas
+                .iter()
+                .find(|(_, s)| s.sa.id == fresh)
+                .map(|(_, s)| s.sa.created)
+            else {
+                continue;
+            };
+            for slot in self.slots(|s| s.sa.id != fresh && s.state.is_with(&connection, &peer, began)) {
+                self.step(slot, |state, sa, cx| Ok(state.abandon(sa, cx, "the peer began anew")));
+            }
+        }
+    }
+
+    fn idle_if_done(&mut self, overdue: bool) {
+        if self.shutdown.is_some() && (overdue || self.sas.is_empty()) {
+            self.shutdown = None;
+            self.timers.set(Owner::Shutdown, None);
+            self.cx.event(Event::Idle);
+        }
+    }
+
+    /// Runs one step of an SA and does the books afterwards.
+    fn step(&mut self, slot: usize, run: impl FnOnce(State, &mut Sa, &mut Context) -> crate::v2::state::Next) {
+        let Some(ike) = self.sas.get_mut(slot) else { return };
+        let (was_half_open, was_up) = (ike.state.is_half_open(), ike.state.is_up());
+        ike.step(&mut self.cx, run);
+        let (id, is_up) = (ike.sa.id, ike.state.is_up());
+        self.half_open =
+            (self.half_open + usize::from(ike.state.is_half_open())).saturating_sub(usize::from(was_half_open));
+        self.timers.set(Owner::Sa(slot), ike.state.deadline(&ike.sa));
+        let connection = ike.connection.clone();
+        let ended = ike.ended();
+        if let Some(name) = &connection {
+            if is_up && !was_up {
+                self.supervisor.established(&mut self.cx, &mut self.timers, name, id);
+            }
+            if let Some(reason) = &ended {
+                self.supervisor.lost(&mut self.cx, &mut self.timers, name, id, reason);
+            }
+        }
+        if let Some(reason) = ended {
+            self.remove(slot, id, reason);
+        }
+    }
+
+    fn remove(&mut self, slot: usize, id: SaId, reason: String) {
+        let ike = self.sas.remove(slot);
+        self.timers.set(Owner::Sa(slot), None);
+        let key = (ike.first_from, ike.sa.spi_i);
+        if !ike.sa.initiator && self.first.get(&key) == Some(&slot) {
+            self.first.remove(&key);
+        }
+        self.cx
+            .out
+            .push_back(Output::Record(handfast_store::delta::SaDelta::IkeSaGone {
+                id,
+                reason: reason.clone(),
+            }));
+        self.cx.event(Event::IkeGone { sa: id, reason });
+        self.idle_if_done(false);
+    }
+}

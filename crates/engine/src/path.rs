@@ -1,0 +1,109 @@
+//! The addresses an IKE SA uses, and what stands between them (RFC 7296 section 2.23).
+
+use std::net::{IpAddr, SocketAddr};
+
+use handfast_crypto::hash::sha1;
+use handfast_plane::op::{Encapsulation, OuterPath};
+use handfast_wire::header::Spi;
+
+use crate::policy::{Ports, UdpEncapsulation};
+
+/// Addresses and NATs.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Path {
+    pub local: SocketAddr,
+    pub remote: SocketAddr,
+    /// We are behind a NAT.
+    pub nat_local: bool,
+    /// The peer is behind a NAT (or says so to have ESP in UDP).
+    pub nat_remote: bool,
+}
+
+impl Path {
+    pub fn new(local: SocketAddr, remote: SocketAddr) -> Self {
+        Self {
+            local,
+            remote,
+            nat_local: false,
+            nat_remote: false,
+        }
+    }
+
+    /// Whether IKE and ESP must share the NAT-T ports.
+    pub fn wants_natt(&self, policy: UdpEncapsulation) -> bool {
+        self.nat_local || self.nat_remote || policy == UdpEncapsulation::Always
+    }
+
+    /// Moves to the NAT-T ports.
+    pub fn float(&mut self, ports: Ports, remote_natt_port: u16) {
+        self.local.set_port(ports.natt);
+        self.remote.set_port(remote_natt_port);
+    }
+
+    /// How ESP goes between these addresses.
+    pub fn outer(&self, ports: Ports) -> OuterPath {
+        let encapsulation = if self.local.port() == ports.natt {
+            Encapsulation::Udp {
+                local_port: self.local.port(),
+                remote_port: self.remote.port(),
+            }
+        } else {
+            Encapsulation::Esp
+        };
+        OuterPath {
+            local: self.local.ip(),
+            remote: self.remote.ip(),
+            encapsulation,
+        }
+    }
+
+    /// Reads the peer's NAT_DETECTION notifies. Several source hashes may come, one for each address the peer has.
+    pub fn detect(&mut self, spi_i: Spi, spi_r: Spi, sources: &[&[u8]], destination: Option<&[u8]>) {
+        let Some(destination) = destination else { return };
+        if sources.is_empty() {
+            return;
+        }
+        let from = nat_hash(spi_i, spi_r, self.remote);
+        self.nat_remote = !sources.contains(&from.as_slice());
+        self.nat_local = destination != nat_hash(spi_i, spi_r, self.local);
+    }
+}
+
+/// SHA-1(SPIi | SPIr | address | port) (RFC 7296 section 2.23).
+pub(crate) fn nat_hash(spi_i: Spi, spi_r: Spi, address: SocketAddr) -> [u8; 20] {
+    let port = address.port().to_be_bytes();
+    match address.ip() {
+        IpAddr::V4(ip) => sha1(&[&spi_i.0, &spi_r.0, &ip.octets(), &port]),
+        IpAddr::V6(ip) => sha1(&[&spi_i.0, &spi_r.0, &ip.octets(), &port]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Values recorded between two strongSwans (exchange v2-psk-aes256gcm16-prfsha384-ecp384, `natd_chunk`/`natd_hash`).
+    #[test]
+    fn hash_is_the_one_strongswan_computes() {
+        let spi_i = Spi(0x5936_32af_1ce0_a548_u64.to_be_bytes());
+        let spi_r = Spi(0x2890_5ad5_eeda_8f20_u64.to_be_bytes());
+        let initiator = "192.168.0.1:500".parse().unwrap_or_else(|_| unreachable!());
+        assert_eq!(nat_hash(spi_i, spi_r, initiator)[..4], [0xe4, 0x27, 0x3a, 0xef]);
+        let responder = "192.168.0.2:500".parse().unwrap_or_else(|_| unreachable!());
+        assert_eq!(nat_hash(spi_i, spi_r, responder)[..4], [0x6b, 0xfa, 0xb3, 0x09]);
+    }
+
+    #[test]
+    fn one_matching_source_of_several_is_enough() {
+        let (spi_i, spi_r) = (Spi([1; 8]), Spi([2; 8]));
+        let local = "192.0.2.1:500".parse().unwrap_or_else(|_| unreachable!());
+        let remote = "192.0.2.2:500".parse().unwrap_or_else(|_| unreachable!());
+        let mut path = Path::new(local, remote);
+        let good = nat_hash(spi_i, spi_r, remote);
+        let here = nat_hash(spi_i, spi_r, local);
+        path.detect(spi_i, spi_r, &[&[0; 20], &good], Some(&here));
+        assert!(!path.nat_local && !path.nat_remote);
+        path.detect(spi_i, spi_r, &[&[0; 20]], Some(&here));
+        assert!(!path.nat_local && path.nat_remote);
+    }
+}

@@ -1,0 +1,82 @@
+//! Sending a request again until it is answered (RFC 7296 section 2.1).
+
+use crate::policy::Retransmit;
+use crate::time::Instant;
+
+/// A request under way.
+#[derive(Clone, Debug)]
+pub(crate) struct Pending {
+    pub bytes: Vec<u8>,
+    /// How often it was sent.
+    pub sent: u32,
+    /// When it is sent again or given up.
+    pub due: Instant,
+    schedule: Retransmit,
+}
+
+/// What to do when a request's time came.
+pub(crate) enum Due {
+    /// Not yet.
+    Wait,
+    /// Send it again.
+    Again,
+    /// The peer had its chances.
+    GiveUp,
+}
+
+impl Pending {
+    /// A request that was sent just now.
+    pub fn new(bytes: Vec<u8>, now: Instant, schedule: Retransmit) -> Self {
+        Self {
+            bytes,
+            sent: 1,
+            due: now + schedule.first,
+            schedule,
+        }
+    }
+
+    pub fn poll(&mut self, now: Instant) -> Due {
+        if now < self.due {
+            return Due::Wait;
+        }
+        if self.sent > self.schedule.tries {
+            return Due::GiveUp;
+        }
+        let growth = self.schedule.factor.powi(i32::try_from(self.sent).unwrap_or(i32::MAX));
+        let wait = self.schedule.first.as_secs_f64() * growth;
+        let wait = wait.min(self.schedule.most.as_secs_f64());
+        self.due = now + std::time::Duration::from_secs_f64(wait);
+        self.sent += 1;
+        Due::Again
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn backs_off_and_gives_up() {
+        let schedule = Retransmit {
+            first: Duration::from_secs(1),
+            factor: 2.0,
+            most: Duration::from_secs(5),
+            tries: 4,
+        };
+        let mut pending = Pending::new(vec![], Instant::default(), schedule);
+        let mut at = vec![];
+        let mut now = Instant::default();
+        loop {
+            now = now.max(pending.due);
+            match pending.poll(now) {
+                Due::Again => at.push(now.0.as_secs()),
+                Due::GiveUp => break,
+                Due::Wait => unreachable!(),
+            }
+        }
+        assert_eq!(at, [1, 3, 7, 12]);
+        assert_eq!(now.0.as_secs(), 17);
+    }
+}

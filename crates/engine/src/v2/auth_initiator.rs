@@ -1,0 +1,310 @@
+//! IKE_AUTH as initiator, with the first child (RFC 7296 section 1.2).
+
+use std::sync::Arc;
+
+use handfast_auth::identity::Identity;
+use handfast_auth::v2::ProofContext;
+use handfast_plane::op::Mode;
+use handfast_wire::describe::describe_v2;
+use handfast_wire::header::{ExchangeType, PayloadType};
+use handfast_wire::numbers::NotifyType;
+use handfast_wire::selector::TrafficSelector;
+use handfast_wire::v2::{Message, PayloadChain, sa, ts};
+
+use crate::child::sa::{ChildSa, KeyInput, derive};
+use crate::child::selectors;
+use crate::context::Context;
+use crate::negotiate;
+use crate::policy::{ChildPolicy, Connection};
+use crate::refusal::{Cause, Party, Refusal};
+use crate::retransmit::{Due, Pending};
+use crate::v2::auth;
+use crate::v2::channel::Channel;
+use crate::v2::established::Established;
+use crate::v2::exchange::send_again;
+use crate::v2::install::Installing;
+use crate::v2::message::{Envelope, Parsed, push_notify};
+use crate::v2::rules;
+use crate::v2::sa_init::{Agreeing, push_sa};
+use crate::v2::state::{Next, Parties, Sa, State, refuse};
+
+/// IKE_AUTH sent.
+pub(crate) struct AuthSent {
+    pub connection: Arc<Connection>,
+    channel: Channel,
+    ni: Vec<u8>,
+    nr: Vec<u8>,
+    /// The peer's IKE_SA_INIT, which its AUTH covers.
+    response: Vec<u8>,
+    child: Arc<ChildPolicy>,
+    spi_in: u32,
+    ts_i: Vec<TrafficSelector>,
+    ts_r: Vec<TrafficSelector>,
+    pub pending: Pending,
+}
+
+/// Keys exist: prove who we are and ask for the first child.
+pub(crate) fn send(from: Agreeing, sa: &mut Sa, cx: &mut Context, mut channel: Channel) -> Next {
+    let connection = from.connection;
+    if cx.key_log {
+        cx.out
+            .push_back(crate::Output::KeyLog(channel.key_log(sa.spi_i, sa.spi_r)));
+    }
+    if sa.path.wants_natt(connection.udp_encapsulation) {
+        sa.path.float(cx.policy.ports, connection.remote_natt_port);
+    }
+    let Some(child) = connection.children.first().cloned() else {
+        return refuse(Refusal::new(Party::Us, Cause::Local("no child configured".into())).look_at(&connection.place));
+    };
+    let body = auth::id_body(&connection.local_id);
+    let context = ProofContext {
+        prf: channel.prf,
+        sk_p: &channel.keys.sk_pi,
+        first_message: &from.request,
+        other_nonce: &from.nr,
+        id_body: &body,
+    };
+    let proof = match auth::prove(&connection, &context) {
+        Ok(proof) => proof,
+        Err(cause) => return refuse(Refusal::new(Party::Us, cause).look_at(&connection.place)),
+    };
+    let spi_in = cx.rng.esp_spi();
+    let ts_i = selectors::or_own(&child.local_ts, sa.path.local.ip());
+    let ts_r = selectors::or_own(&child.remote_ts, sa.path.remote.ip());
+
+    let mut chain = PayloadChain::new();
+    auth::push_id(&mut chain, &connection.local_id, true);
+    if sa.initial_contact {
+        push_notify(&mut chain, NotifyType::INITIAL_CONTACT, &[]);
+    }
+    if let Some(wanted) = connection.remote_id.exact() {
+        auth::push_id(&mut chain, wanted, false);
+    }
+    auth::push_auth(&mut chain, &proof);
+    if child.mode == Mode::Transport {
+        push_notify(&mut chain, NotifyType::USE_TRANSPORT_MODE, &[]);
+    }
+    push_notify(&mut chain, NotifyType::ESP_TFC_PADDING_NOT_SUPPORTED, &[]);
+    push_sa(&mut chain, &sa::encode(&negotiate::esp_defs(&child.esp, spi_in, false)));
+    chain.push_raw(PayloadType::TSI, false, &ts::encode(&ts_i));
+    chain.push_raw(PayloadType::TSR, false, &ts::encode(&ts_r));
+
+    let envelope = Envelope {
+        spi_i: sa.spi_i,
+        spi_r: sa.spi_r,
+        exchange: ExchangeType::IKE_AUTH,
+        initiator: true,
+        response: false,
+        message_id: 1,
+    };
+    let bytes = match channel.seal(&envelope, &chain) {
+        Ok(bytes) => bytes,
+        Err(e) => return refuse(Refusal::new(Party::Us, Cause::Local(e.to_string()))),
+    };
+    let pending = Pending::new(bytes.clone(), cx.now, connection.retransmit);
+    sa.send(cx, bytes, describe_v2(envelope.header(), chain.first(), chain.bytes()));
+    let (ni, nr, response) = (from.ni, from.nr, from.response);
+    Ok(State::AuthSent(Box::new(AuthSent {
+        connection,
+        channel,
+        ni,
+        nr,
+        response,
+        child,
+        spi_in,
+        ts_i,
+        ts_r,
+        pending,
+    })))
+}
+
+impl AuthSent {
+    pub fn on_timer(mut self: Box<Self>, sa: &mut Sa, cx: &mut Context) -> Next {
+        match self.pending.poll(cx.now) {
+            Due::Wait => {}
+            Due::Again => send_again(sa, cx, &self.pending),
+            Due::GiveUp => {
+                let cause = Cause::Timeout {
+                    waiting_for: "IKE_AUTH response",
+                    sent: self.pending.sent,
+                };
+                return refuse(Refusal::new(Party::Peer, cause).look_at(&self.connection.place));
+            }
+        }
+        Ok(State::AuthSent(self))
+    }
+
+    pub fn on_message(self: Box<Self>, sa: &mut Sa, cx: &mut Context, message: &Message<'_>) -> Next {
+        let header = message.header;
+        if header.exchange != ExchangeType::IKE_AUTH || header.message_id != 1 {
+            sa.dropped(cx, "not the IKE_AUTH response that is awaited");
+            return Ok(State::AuthSent(self));
+        }
+        let Some(opened) = self.channel.open(message) else {
+            sa.dropped(cx, "IKE_AUTH response that does not open");
+            return Ok(State::AuthSent(self));
+        };
+        sa.received(
+            cx,
+            message.bytes.len(),
+            describe_v2(header, opened.first, &opened.bytes),
+        );
+        // From here on the octets come from whoever shares our keys, though not yet from a proven peer.
+        let place = self.connection.place.clone();
+        let parsed = match Parsed::read(opened.first, &opened.bytes) {
+            Ok(parsed) => parsed,
+            Err(cause) => return refuse(Refusal::new(Party::Us, cause).look_at(place)),
+        };
+        if parsed.id_r().is_none()
+            && let Some(error) = parsed.error()
+        {
+            return refuse(self.told(error.notify));
+        }
+        match self.authenticate(&parsed) {
+            Ok(peer) => self.take_child(sa, cx, &parsed, peer),
+            Err(refusal) => self.unproven(sa, cx, refusal),
+        }
+    }
+
+    /// What the peer's error notify means to our side.
+    fn told(&self, notify: NotifyType) -> Refusal {
+        let refusal = Refusal::new(Party::Peer, Cause::Notified(notify)).look_at(&self.connection.place);
+        match notify {
+            NotifyType::AUTHENTICATION_FAILED => {
+                refusal.offered(vec![format!("{} by preshared key", self.connection.local_id)])
+            }
+            _ => refusal,
+        }
+    }
+
+    fn authenticate(&self, parsed: &Parsed<'_>) -> Result<String, Refusal> {
+        let us = |cause| Refusal::new(Party::Us, cause).look_at(&self.connection.place);
+        parsed.check(&rules::AUTH_RESPONSE).map_err(us)?;
+        let (id, body) = parsed
+            .id_r()
+            .ok_or_else(|| us(Cause::Syntax("no IDr payload".into())))?;
+        let peer = Identity::from_wire(id.id_type.0, id.data);
+        if !self.connection.remote_id.matches(&peer) {
+            return Err(us(Cause::WrongIdentity)
+                .offered(vec![peer.to_string()])
+                .acceptable(vec![self.connection.remote_id.to_string()]));
+        }
+        let context = ProofContext {
+            prf: self.channel.prf,
+            sk_p: &self.channel.keys.sk_pr,
+            first_message: &self.response,
+            other_nonce: &self.ni,
+            id_body: body,
+        };
+        auth::verify(&self.connection, &context, &parsed.auth().map_err(us)?).map_err(us)?;
+        Ok(peer.to_string())
+    }
+
+    /// The responder did not prove itself. It believes the SA is up, so it is told (RFC 7296 section 2.21.2).
+    fn unproven(mut self: Box<Self>, sa: &mut Sa, cx: &mut Context, refusal: Refusal) -> Next {
+        let mut chain = PayloadChain::new();
+        push_notify(&mut chain, NotifyType::AUTHENTICATION_FAILED, &[]);
+        let envelope = Envelope {
+            spi_i: sa.spi_i,
+            spi_r: sa.spi_r,
+            exchange: ExchangeType::INFORMATIONAL,
+            initiator: true,
+            response: false,
+            message_id: 2,
+        };
+        if let Ok(bytes) = self.channel.seal(&envelope, &chain) {
+            sa.send(cx, bytes, describe_v2(envelope.header(), chain.first(), chain.bytes()));
+        }
+        refuse(refusal)
+    }
+
+    fn take_child(self: Box<Self>, sa: &mut Sa, cx: &mut Context, parsed: &Parsed<'_>, peer: String) -> Next {
+        let this = *self;
+        let child = this.read_child(sa, cx, parsed);
+        let parties = Parties {
+            connection: this.connection.clone(),
+            peer,
+        };
+        let (ni, nr) = (this.ni, this.nr);
+        let mut established = Established::new(cx, parties, this.channel, (2, 0));
+        let child = match child {
+            Ok(child) => child,
+            Err(refusal) => {
+                // The IKE SA stands without the child (section 1.2); it is of no use here.
+                established.close(format!("no child SA: {refusal}"));
+                established.up(sa, cx);
+                return match established.advance(sa, cx) {
+                    Ok(state) => Err(Box::new((state, refusal))),
+                    failed => failed,
+                };
+            }
+        };
+        let input = KeyInput {
+            provider: cx.provider,
+            prf: established.channel.prf,
+            sk_d: &established.channel.keys.sk_d,
+            ni: &ni,
+            nr: &nr,
+            shared: None,
+            initiator: true,
+        };
+        match derive(&input, &child.suite) {
+            Ok(keys) => Ok(Installing::as_initiator(established, sa, cx, child, keys)),
+            Err(e) => refuse(Refusal::new(Party::Us, Cause::Local(e.to_string()))),
+        }
+    }
+
+    /// The child that the responder granted, checked against what we asked for.
+    fn read_child(&self, sa: &Sa, cx: &mut Context, parsed: &Parsed<'_>) -> Result<ChildSa, Refusal> {
+        let place = &self.child.place;
+        let us = |cause| Refusal::new(Party::Us, cause).look_at(place);
+        if let Some(error) = parsed.error() {
+            return Err(Refusal::new(Party::Peer, auth::child_cause(error.notify))
+                .offered(match error.notify {
+                    NotifyType::TS_UNACCEPTABLE => vec![
+                        selectors::describe(&self.ts_i).join(" "),
+                        selectors::describe(&self.ts_r).join(" "),
+                    ],
+                    _ => self.child.esp.iter().map(ToString::to_string).collect(),
+                })
+                .look_at(place));
+        }
+        let offers = parsed
+            .sa()
+            .and_then(|s| negotiate::read(&s).map_err(|e| Cause::Syntax(e.to_string())))
+            .map_err(us)?;
+        let choice = negotiate::accept_esp(&offers, &self.child.esp, None).ok_or_else(|| {
+            us(Cause::NoChildProposal)
+                .offered(negotiate::describe(&offers))
+                .acceptable(self.child.esp.iter().map(ToString::to_string).collect())
+        })?;
+        let (ts_i, ts_r) = (parsed.ts_i().map_err(us)?, parsed.ts_r().map_err(us)?);
+        // The responder may only narrow (section 2.9).
+        if !selectors::within(&ts_i, &self.ts_i) || !selectors::within(&ts_r, &self.ts_r) {
+            let text = |i: &[TrafficSelector], r: &[TrafficSelector]| {
+                vec![selectors::describe(i).join(" "), selectors::describe(r).join(" ")]
+            };
+            return Err(us(Cause::Selectors)
+                .offered(text(&ts_i, &ts_r))
+                .acceptable(text(&self.ts_i, &self.ts_r)));
+        }
+        let transport = parsed.notify(NotifyType::USE_TRANSPORT_MODE).is_some();
+        if transport != (self.child.mode == Mode::Transport) {
+            return Err(us(Cause::NoChildProposal)
+                .offered(vec![if transport { "transport mode" } else { "tunnel mode" }.into()]));
+        }
+        let spi_out = <[u8; 4]>::try_from(choice.spi.as_slice()).map(u32::from_be_bytes);
+        Ok(ChildSa {
+            id: cx.child_id(),
+            policy: self.child.clone(),
+            spi_in: self.spi_in,
+            spi_out: spi_out.map_err(|_| us(Cause::Syntax("ESP SPI is not of 4 octets".into())))?,
+            mode: self.child.mode,
+            suite: choice.suite,
+            local_ts: ts_i,
+            remote_ts: ts_r,
+            path: sa.path.outer(cx.policy.ports),
+            seen_in: 0,
+        })
+    }
+}

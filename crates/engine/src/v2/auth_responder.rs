@@ -1,0 +1,318 @@
+//! IKE_AUTH as responder, with the first child (RFC 7296 section 1.2).
+
+use std::sync::Arc;
+
+use handfast_auth::Identity;
+use handfast_auth::v2::{self as auth_v2, ProofContext};
+use handfast_plane::op::Mode;
+use handfast_wire::describe::describe_v2;
+use handfast_wire::header::{ExchangeType, PayloadType, Spi};
+use handfast_wire::numbers::NotifyType;
+use handfast_wire::v2::{Message, PayloadChain, sa, ts};
+
+use crate::child::sa::{ChildSa, KeyInput, derive};
+use crate::child::selectors;
+use crate::context::{Context, Effect};
+use crate::endpoint::choose;
+use crate::negotiate::{self, Choice};
+use crate::policy::Connection;
+use crate::refusal::{Cause, Party, Refusal};
+use crate::time::Instant;
+use crate::v2::auth;
+use crate::v2::channel::Channel;
+use crate::v2::established::Established;
+use crate::v2::install::{Installing, Reply};
+use crate::v2::message::{Envelope, Parsed, push_notify};
+use crate::v2::rules;
+use crate::v2::sa_init::push_sa;
+use crate::v2::state::{Next, Parties, Sa, State, gone, refuse};
+
+/// IKE_SA_INIT answered; the peer must prove itself soon.
+pub(crate) struct HalfOpen {
+    pub channel: Channel,
+    pub ni: Vec<u8>,
+    pub nr: Vec<u8>,
+    pub request: Vec<u8>,
+    pub response: Vec<u8>,
+    pub expires: Instant,
+}
+
+/// A child that both sides can have.
+struct Granted {
+    child: ChildSa,
+    choice: Choice<handfast_crypto::proposal::EspSuite>,
+}
+
+impl HalfOpen {
+    pub fn on_timer(self: Box<Self>, cx: &Context) -> Next {
+        if cx.now < self.expires {
+            return Ok(State::HalfOpen(self));
+        }
+        Ok(gone("the peer did not go on after IKE_SA_INIT"))
+    }
+
+    pub fn on_message(self: Box<Self>, sa: &mut Sa, cx: &mut Context, message: &Message<'_>) -> Next {
+        let header = message.header;
+        if header.exchange == ExchangeType::IKE_SA_INIT && message.bytes == self.request {
+            // The answer was lost: the same again (RFC 7296 section 2.1).
+            sa.resend(cx, self.response.clone());
+            return Ok(State::HalfOpen(self));
+        }
+        // Until the peer is authenticated no other exchange exists.
+        if header.exchange != ExchangeType::IKE_AUTH || header.message_id != 1 {
+            sa.dropped(cx, "not the IKE_AUTH request that is awaited");
+            return Ok(State::HalfOpen(self));
+        }
+        let Some(opened) = self.channel.open(message) else {
+            sa.dropped(cx, "IKE_AUTH request that does not open");
+            return Ok(State::HalfOpen(self));
+        };
+        // Authenticated by SK_a: where this came from is where the peer is (it may have moved to port 4500).
+        (sa.path.local, sa.path.remote) = sa.seen;
+        sa.received(
+            cx,
+            message.bytes.len(),
+            describe_v2(header, opened.first, &opened.bytes),
+        );
+        if cx.key_log {
+            cx.out
+                .push_back(crate::Output::KeyLog(self.channel.key_log(sa.spi_i, sa.spi_r)));
+        }
+        let parsed =
+            match Parsed::read(opened.first, &opened.bytes).and_then(|p| p.check(&rules::AUTH_REQUEST).map(|()| p)) {
+                Ok(parsed) => parsed,
+                Err(Cause::CriticalPayload(kind)) => {
+                    let refusal = Refusal::new(Party::Us, Cause::CriticalPayload(kind));
+                    return self.fail(sa, cx, NotifyType::UNSUPPORTED_CRITICAL_PAYLOAD, &[kind], refusal);
+                }
+                Err(cause) => {
+                    return self.fail(sa, cx, NotifyType::INVALID_SYNTAX, &[], Refusal::new(Party::Us, cause));
+                }
+            };
+        match self.authenticate(sa, cx, &parsed) {
+            Ok((connection, peer)) => self.grant(sa, cx, &parsed, connection, peer),
+            Err(refusal) => self.fail(sa, cx, NotifyType::AUTHENTICATION_FAILED, &[], refusal),
+        }
+    }
+
+    /// Finds the connection by identity and checks the proof. Every failure looks the same to the peer.
+    fn authenticate(&self, sa: &Sa, cx: &Context, parsed: &Parsed<'_>) -> Result<(Arc<Connection>, Identity), Refusal> {
+        let us = |cause| Refusal::new(Party::Us, cause);
+        let (id, body) = parsed.id_i().map_err(us)?;
+        let peer = Identity::from_wire(id.id_type.0, id.data);
+        let wanted = parsed.id_r().map(|(id, _)| Identity::from_wire(id.id_type.0, id.data));
+        let context = ProofContext {
+            prf: self.channel.prf,
+            sk_p: &self.channel.keys.sk_pi,
+            first_message: &self.request,
+            other_nonce: &self.nr,
+            id_body: body,
+        };
+        let addresses = (sa.path.local.ip(), sa.path.remote.ip());
+        let suite = self.channel.suite;
+        let connection = choose::by_identity(&cx.policy, addresses, &peer, wanted.as_ref())
+            .find(|c| c.ike.iter().any(|p| negotiate::allows(p, &suite)));
+        let Some(connection) = connection else {
+            // Cost as much time as a wrong secret, so that identities cannot be probed.
+            auth_v2::verify_decoy(&context);
+            let candidates: Vec<_> = choose::by_address(&cx.policy, addresses.0, addresses.1).collect();
+            let mut refusal = us(Cause::WrongIdentity)
+                .offered(vec![format!(
+                    "{peer}, looking for {}",
+                    wanted.map_or("anyone".into(), |w| w.to_string())
+                )])
+                .acceptable(
+                    candidates
+                        .iter()
+                        .map(|c| format!("{}, looking for {}", c.remote_id, c.local_id))
+                        .collect(),
+                );
+            refusal.look_at = candidates.first().map(|c| c.place.clone());
+            return Err(refusal);
+        };
+        let auth = parsed.auth().map_err(us)?;
+        auth::verify(connection, &context, &auth)
+            .map_err(|cause| us(cause).offered(vec![peer.to_string()]).look_at(&connection.place))?;
+        Ok((connection.clone(), peer))
+    }
+
+    /// Ends with one protected notify.
+    fn fail(mut self: Box<Self>, sa: &mut Sa, cx: &mut Context, notify: NotifyType, data: &[u8], why: Refusal) -> Next {
+        let mut chain = PayloadChain::new();
+        push_notify(&mut chain, notify, data);
+        let envelope = response_envelope(sa);
+        if let Ok(bytes) = self.channel.seal(&envelope, &chain) {
+            sa.send(cx, bytes, describe_v2(envelope.header(), chain.first(), chain.bytes()));
+        }
+        refuse(why)
+    }
+
+    /// The peer is who it says: our own proof, and the child if there can be one.
+    fn grant(
+        self: Box<Self>,
+        sa: &mut Sa,
+        cx: &mut Context,
+        parsed: &Parsed<'_>,
+        connection: Arc<Connection>,
+        peer: Identity,
+    ) -> Next {
+        let this = *self;
+        let body = auth::id_body(&connection.local_id);
+        let context = ProofContext {
+            prf: this.channel.prf,
+            sk_p: &this.channel.keys.sk_pr,
+            first_message: &this.response,
+            other_nonce: &this.ni,
+            id_body: &body,
+        };
+        let proof = match auth::prove(&connection, &context) {
+            Ok(proof) => proof,
+            Err(cause) => return refuse(Refusal::new(Party::Us, cause).look_at(&connection.place)),
+        };
+        if parsed.notify(NotifyType::INITIAL_CONTACT).is_some() {
+            let (fresh, peer) = (sa.id, peer.to_string());
+            cx.effects.push(Effect::InitialContact {
+                fresh,
+                connection: connection.name.clone(),
+                peer,
+            });
+        }
+        let mut chain = PayloadChain::new();
+        auth::push_id(&mut chain, &connection.local_id, false);
+        auth::push_auth(&mut chain, &proof);
+        let granted = choose_child(sa, cx, parsed, &connection);
+        let parties = Parties {
+            connection,
+            peer: peer.to_string(),
+        };
+        let mut established = Established::new(cx, parties, this.channel, (0, 2));
+        let granted = match granted {
+            Ok(granted) => granted,
+            Err((refusal, notify)) => {
+                push_notify(&mut chain, notify, &[]);
+                established.up(sa, cx);
+                established.respond(sa, cx, response_envelope(sa), &chain);
+                return Err(Box::new((State::Established(Box::new(established)), refusal)));
+            }
+        };
+        let input = KeyInput {
+            provider: cx.provider,
+            prf: established.channel.prf,
+            sk_d: &established.channel.keys.sk_d,
+            ni: &this.ni,
+            nr: &this.nr,
+            shared: None,
+            initiator: false,
+        };
+        let keys = match derive(&input, &granted.child.suite) {
+            Ok(keys) => keys,
+            Err(e) => return refuse(Refusal::new(Party::Us, Cause::Local(e.to_string()))),
+        };
+        let child = granted.child;
+        let mut with_child = chain.clone();
+        if child.mode == Mode::Transport {
+            push_notify(&mut with_child, NotifyType::USE_TRANSPORT_MODE, &[]);
+        }
+        push_sa(
+            &mut with_child,
+            &sa::encode(&[negotiate::esp_answer(&granted.choice, child.spi_in)]),
+        );
+        with_child.push_raw(PayloadType::TSI, false, &ts::encode(&child.remote_ts));
+        with_child.push_raw(PayloadType::TSR, false, &ts::encode(&child.local_ts));
+        let reply = Reply {
+            with_child,
+            without_child: chain,
+        };
+        Ok(Installing::as_responder(established, sa, cx, child, keys, reply))
+    }
+}
+
+pub(crate) fn response_envelope(sa: &Sa) -> Envelope {
+    let (spi_i, spi_r): (Spi, Spi) = (sa.spi_i, sa.spi_r);
+    Envelope {
+        spi_i,
+        spi_r,
+        exchange: ExchangeType::IKE_AUTH,
+        initiator: false,
+        response: true,
+        message_id: 1,
+    }
+}
+
+/// The first configured child whose mode, proposal and selectors meet the peer's wish.
+fn choose_child(
+    sa: &Sa,
+    cx: &mut Context,
+    parsed: &Parsed<'_>,
+    connection: &Connection,
+) -> Result<Granted, (Refusal, NotifyType)> {
+    let syntax = |cause| (Refusal::new(Party::Us, cause), NotifyType::INVALID_SYNTAX);
+    let offers = parsed
+        .sa()
+        .and_then(|s| negotiate::read(&s).map_err(|e| Cause::Syntax(e.to_string())))
+        .map_err(syntax)?;
+    let (ts_i, ts_r) = (parsed.ts_i().map_err(syntax)?, parsed.ts_r().map_err(syntax)?);
+    let wants_transport = parsed.notify(NotifyType::USE_TRANSPORT_MODE).is_some();
+    let mut selectors_met = false;
+    for policy in &connection.children {
+        let local = selectors::or_own(&policy.local_ts, sa.path.local.ip());
+        let remote = selectors::or_own(&policy.remote_ts, sa.path.remote.ip());
+        let (local_ts, remote_ts) = (selectors::narrow(&local, &ts_r), selectors::narrow(&remote, &ts_i));
+        // Transport mode is only used where both want it; a peer that offers it gets a tunnel by our silence.
+        if local_ts.is_empty() || remote_ts.is_empty() || (policy.mode == Mode::Transport && !wants_transport) {
+            continue;
+        }
+        selectors_met = true;
+        let Some(choice) = negotiate::choose_esp(&offers, &policy.esp, None) else {
+            continue;
+        };
+        let spi_out = <[u8; 4]>::try_from(choice.spi.as_slice()).map_or(0, u32::from_be_bytes);
+        if spi_out == 0 {
+            continue;
+        }
+        let child = ChildSa {
+            id: cx.child_id(),
+            policy: policy.clone(),
+            spi_in: cx.rng.esp_spi(),
+            spi_out,
+            mode: policy.mode,
+            suite: choice.suite,
+            local_ts,
+            remote_ts,
+            path: sa.path.outer(cx.policy.ports),
+            seen_in: 0,
+        };
+        return Ok(Granted { child, choice });
+    }
+    let place = connection.children.first().map_or(&connection.place, |c| &c.place);
+    if selectors_met {
+        let acceptable = connection
+            .children
+            .iter()
+            .flat_map(|c| c.esp.iter().map(ToString::to_string))
+            .collect();
+        let refusal = Refusal::new(Party::Us, Cause::NoChildProposal)
+            .offered(negotiate::describe(&offers))
+            .acceptable(acceptable)
+            .look_at(place);
+        return Err((refusal, NotifyType::NO_PROPOSAL_CHOSEN));
+    }
+    let pair = |mine: &[_], theirs: &[_]| {
+        let (mine, theirs) = (
+            selectors::describe(mine).join(" "),
+            selectors::describe(theirs).join(" "),
+        );
+        format!("here {mine}, there {theirs}")
+    };
+    let acceptable = connection.children.iter().map(|c| {
+        pair(
+            &selectors::or_own(&c.local_ts, sa.path.local.ip()),
+            &selectors::or_own(&c.remote_ts, sa.path.remote.ip()),
+        )
+    });
+    let refusal = Refusal::new(Party::Us, Cause::Selectors)
+        .offered(vec![pair(&ts_r, &ts_i)])
+        .acceptable(acceptable.collect())
+        .look_at(place);
+    Err((refusal, NotifyType::TS_UNACCEPTABLE))
+}

@@ -1,0 +1,385 @@
+//! An established IKE SA: a window of one in each direction and a queue of small work items, one file per exchange.
+
+use std::collections::VecDeque;
+
+use handfast_plane::op::PlaneOp;
+use handfast_store::delta::SaDelta;
+use handfast_wire::describe::describe_v2;
+use handfast_wire::header::ExchangeType;
+use handfast_wire::numbers::NotifyType;
+use handfast_wire::v2::{Message, PayloadChain};
+
+use crate::child::sa::ChildSa;
+use crate::context::{Asker, Context};
+use crate::endpoint::timers::{Reason, earlier};
+use crate::event::Event;
+use crate::input::Answer;
+use crate::output::{Question, Ticket, Transmit, TransmitKind};
+use crate::refusal::{Cause, Party, Refusal};
+use crate::retransmit::{Due, Pending};
+use crate::time::Instant;
+use crate::v2::channel::Channel;
+use crate::v2::exchange::{self, Work};
+use crate::v2::message::{Envelope, Parsed, push_notify};
+use crate::v2::state::{Next, Parties, Sa, State, gone, record, refuse};
+
+/// A request of ours under way.
+struct Outstanding {
+    work: Work,
+    id: u32,
+    pending: Pending,
+}
+
+/// See the module.
+pub(crate) struct Established {
+    pub parties: Parties,
+    pub channel: Channel,
+    pub children: Vec<ChildSa>,
+    /// Message ID of our next request.
+    next_out: u32,
+    /// Message ID of the peer's next request.
+    next_in: u32,
+    /// Our answer to the peer's last request, sent again if the request is.
+    last_response: Option<Vec<u8>>,
+    outstanding: Option<Outstanding>,
+    queue: VecDeque<Work>,
+    /// When the peer last proved that it lives.
+    pub last_heard: Instant,
+    keepalive_due: Instant,
+    established: Instant,
+    /// Counters are being asked, before a probe.
+    query: Option<(Ticket, usize)>,
+    /// Why we are closing, once we are.
+    closing: Option<String>,
+}
+
+impl Established {
+    pub fn new(cx: &Context, parties: Parties, channel: Channel, (next_out, next_in): (u32, u32)) -> Self {
+        let keepalive_due = cx.now + parties.connection.keepalive;
+        Self {
+            parties,
+            channel,
+            children: vec![],
+            next_out,
+            next_in,
+            last_response: None,
+            outstanding: None,
+            queue: VecDeque::new(),
+            last_heard: cx.now,
+            keepalive_due,
+            established: cx.now,
+            query: None,
+            closing: None,
+        }
+    }
+
+    /// Records and reports that the IKE SA is up.
+    pub fn up(&self, sa: &Sa, cx: &mut Context) {
+        self.record(sa, cx);
+        cx.event(Event::IkeEstablished {
+            sa: sa.id,
+            connection: self.parties.connection.name.clone(),
+            spi_i: sa.spi_i,
+            spi_r: sa.spi_r,
+            suite: self.channel.suite,
+            peer: self.parties.peer.clone(),
+            initiator: sa.initiator,
+            took: cx.now.since(sa.created),
+        });
+    }
+
+    pub fn record(&self, sa: &Sa, cx: &mut Context) {
+        let mut facts = sa.facts(if self.closing.is_some() {
+            "deleting"
+        } else {
+            "established"
+        });
+        facts.connection = Some(self.parties.connection.name.clone());
+        facts.local.id = self.parties.connection.local_id.to_string();
+        facts.remote.id.clone_from(&self.parties.peer);
+        facts.proposal = self.channel.suite.to_string();
+        facts.auth_local = "psk".into();
+        facts.auth_remote = "psk".into();
+        facts.established_ms = Some(self.established.as_millis());
+        record(cx, SaDelta::IkeSa(facts));
+    }
+
+    /// When it was established.
+    pub fn since(&self) -> Instant {
+        self.established
+    }
+
+    /// Takes all children out of plane and store.
+    pub fn forget_all(&mut self, sa: &Sa, cx: &mut Context, reason: &str) {
+        for child in std::mem::take(&mut self.children) {
+            self.forget_child(sa, cx, &child, reason);
+        }
+    }
+
+    pub fn is_closing(&self) -> bool {
+        self.closing.is_some()
+    }
+
+    /// Delete the SA with the peer; `advance` sends it.
+    pub fn close(&mut self, reason: impl Into<String>) {
+        if self.closing.is_none() {
+            self.closing = Some(reason.into());
+            self.queue.clear();
+            self.queue.push_back(Work::DeleteIke);
+        }
+    }
+
+    pub fn deadline(&self, sa: &Sa) -> Option<(Instant, Reason)> {
+        let connection = &self.parties.connection;
+        let retransmit = self.outstanding.as_ref().map(|o| (o.pending.due, Reason::Retransmit));
+        let idle = retransmit.is_none() && self.query.is_none() && !connection.liveness.is_zero();
+        let liveness = idle.then(|| (self.last_heard + connection.liveness, Reason::Liveness));
+        let keepalive = self
+            .sends_keepalives(sa)
+            .then_some((self.keepalive_due, Reason::Keepalive));
+        earlier(retransmit, earlier(liveness, keepalive))
+    }
+
+    /// Only who is behind a NAT keeps its mapping (RFC 3948 section 4).
+    fn sends_keepalives(&self, sa: &Sa) -> bool {
+        sa.path.nat_local && !self.parties.connection.keepalive.is_zero()
+    }
+
+    pub fn on_timer(mut self: Box<Self>, sa: &mut Sa, cx: &mut Context) -> Next {
+        if self.sends_keepalives(sa) && cx.now >= self.keepalive_due {
+            self.keepalive_due = cx.now + self.parties.connection.keepalive;
+            let (local, remote) = (sa.path.local, sa.path.remote);
+            cx.transmit(Transmit {
+                local,
+                remote,
+                kind: TransmitKind::Keepalive,
+                bytes: vec![0xff],
+            });
+        }
+        if let Some(outstanding) = &mut self.outstanding {
+            match outstanding.pending.poll(cx.now) {
+                Due::Wait => {}
+                Due::Again => exchange::send_again(sa, cx, &outstanding.pending),
+                Due::GiveUp => return self.dead(sa, cx),
+            }
+        } else if self.liveness_due(cx) {
+            self.ask_counters(sa, cx);
+        }
+        self.next_request(sa, cx)
+    }
+
+    /// The peer does not answer: it is dead (RFC 7296 section 2.4).
+    fn dead(mut self: Box<Self>, sa: &mut Sa, cx: &mut Context) -> Next {
+        let sent = self.outstanding.as_ref().map_or(0, |o| o.pending.sent);
+        self.forget_all(sa, cx, "the peer does not answer");
+        if let Some(reason) = self.closing {
+            return Ok(gone(format!("{reason} (the peer did not confirm)")));
+        }
+        let cause = Cause::Timeout {
+            waiting_for: "INFORMATIONAL response",
+            sent,
+        };
+        refuse(Refusal::new(Party::Peer, cause).look_at(&self.parties.connection.place))
+    }
+
+    fn liveness_due(&self, cx: &Context) -> bool {
+        let idle = self.parties.connection.liveness;
+        !idle.is_zero() && self.query.is_none() && cx.now >= self.last_heard + idle
+    }
+
+    /// Before a probe: has ESP arrived meanwhile? Then the peer lives.
+    fn ask_counters(&mut self, sa: &Sa, cx: &mut Context) {
+        match self.children.first() {
+            Some(child) => {
+                let ticket = cx.ask(Asker::Sa(sa.slot), Question::Plane(PlaneOp::Query(child.id)));
+                self.query = Some((ticket, 0));
+            }
+            None => self.queue_probe(),
+        }
+    }
+
+    fn queue_probe(&mut self) {
+        if !self.queue.contains(&Work::Probe) {
+            self.queue.push_back(Work::Probe);
+        }
+    }
+
+    pub fn on_answer(mut self: Box<Self>, sa: &mut Sa, cx: &mut Context, ticket: Ticket, answer: Answer) -> Next {
+        let (Some((asked, index)), Answer::Plane(reply)) = (self.query, answer) else {
+            return Ok(State::Established(self));
+        };
+        if asked != ticket {
+            return Ok(State::Established(self));
+        }
+        self.query = None;
+        if let (handfast_plane::op::PlaneReply::Counters(counters), Some(child)) = (reply, self.children.get_mut(index))
+        {
+            if counters.packets_in > child.seen_in {
+                child.seen_in = counters.packets_in;
+                self.last_heard = cx.now;
+                return Ok(State::Established(self));
+            }
+        }
+        match self.children.get(index + 1) {
+            Some(child) => {
+                let ticket = cx.ask(Asker::Sa(sa.slot), Question::Plane(PlaneOp::Query(child.id)));
+                self.query = Some((ticket, index + 1));
+            }
+            None => self.queue_probe(),
+        }
+        self.next_request(sa, cx)
+    }
+
+    /// Sends the next request if none is under way (a window of one, RFC 7296 section 2.3).
+    pub fn advance(self, sa: &mut Sa, cx: &mut Context) -> Next {
+        Box::new(self).next_request(sa, cx)
+    }
+
+    fn next_request(self: Box<Self>, sa: &mut Sa, cx: &mut Context) -> Next {
+        let mut this = self;
+        if this.outstanding.is_some() {
+            return Ok(State::Established(this));
+        }
+        let Some(work) = this.queue.pop_front() else {
+            return Ok(State::Established(this));
+        };
+        if work == Work::DeleteIke {
+            this.record(sa, cx);
+        }
+        let chain = exchange::request(&work);
+        let id = this.next_out;
+        let envelope = this.envelope(sa, work.exchange(), false, id);
+        let bytes = match this.channel.seal(&envelope, &chain) {
+            Ok(bytes) => bytes,
+            Err(e) => return refuse(Refusal::new(Party::Us, Cause::Local(e.to_string()))),
+        };
+        this.next_out += 1;
+        let pending = Pending::new(bytes.clone(), cx.now, this.parties.connection.retransmit);
+        sa.send(cx, bytes, describe_v2(envelope.header(), chain.first(), chain.bytes()));
+        this.outstanding = Some(Outstanding { work, id, pending });
+        Ok(State::Established(this))
+    }
+
+    fn envelope(&self, sa: &Sa, exchange: ExchangeType, response: bool, message_id: u32) -> Envelope {
+        let (spi_i, spi_r) = (sa.spi_i, sa.spi_r);
+        Envelope {
+            spi_i,
+            spi_r,
+            exchange,
+            initiator: sa.initiator,
+            response,
+            message_id,
+        }
+    }
+
+    pub fn on_message(mut self: Box<Self>, sa: &mut Sa, cx: &mut Context, message: &Message<'_>) -> Next {
+        let header = message.header;
+        let id = header.message_id;
+        if header.flags.is_response() {
+            return self.on_response(sa, cx, message);
+        }
+        if id.checked_add(1) == Some(self.next_in) {
+            // Answered before: the same answer, and the exchange does not run twice (section 2.1). Only a true
+            // repetition opens; anyone else gets nothing.
+            if self.channel.open(message).is_some()
+                && let Some(bytes) = self.last_response.clone()
+            {
+                sa.resend(cx, bytes);
+            }
+            return Ok(State::Established(self));
+        }
+        if id != self.next_in {
+            sa.dropped(cx, "message ID outside the window");
+            return Ok(State::Established(self));
+        }
+        let Some(opened) = self.channel.open(message) else {
+            sa.dropped(cx, "request that does not open");
+            return Ok(State::Established(self));
+        };
+        self.last_heard = cx.now;
+        sa.received(
+            cx,
+            message.bytes.len(),
+            describe_v2(header, opened.first, &opened.bytes),
+        );
+        let envelope = self.envelope(sa, header.exchange, true, id);
+        let parsed = match Parsed::read(opened.first, &opened.bytes) {
+            Ok(parsed) => parsed,
+            Err(cause) => return self.answer_fault(sa, cx, envelope, cause),
+        };
+        match header.exchange {
+            ExchangeType::INFORMATIONAL => exchange::informational(self, sa, cx, envelope, &parsed),
+            ExchangeType::CREATE_CHILD_SA => {
+                let mut chain = PayloadChain::new();
+                push_notify(&mut chain, NotifyType::NO_ADDITIONAL_SAS, &[]);
+                self.respond(sa, cx, envelope, &chain);
+                Ok(State::Established(self))
+            }
+            _ => self.answer_fault(sa, cx, envelope, Cause::Syntax("exchange not expected here".into())),
+        }
+    }
+
+    fn answer_fault(mut self: Box<Self>, sa: &mut Sa, cx: &mut Context, envelope: Envelope, cause: Cause) -> Next {
+        let mut chain = PayloadChain::new();
+        match &cause {
+            Cause::CriticalPayload(kind) => push_notify(&mut chain, NotifyType::UNSUPPORTED_CRITICAL_PAYLOAD, &[*kind]),
+            _ => push_notify(&mut chain, NotifyType::INVALID_SYNTAX, &[]),
+        }
+        self.respond(sa, cx, envelope, &chain);
+        Err(Box::new((State::Established(self), Refusal::new(Party::Us, cause))))
+    }
+
+    fn on_response(mut self: Box<Self>, sa: &mut Sa, cx: &mut Context, message: &Message<'_>) -> Next {
+        let awaited = self
+            .outstanding
+            .as_ref()
+            .is_some_and(|o| o.id == message.header.message_id);
+        let opened = if awaited { self.channel.open(message) } else { None };
+        let Some(opened) = opened else {
+            sa.dropped(cx, "response that is not awaited or does not open");
+            return Ok(State::Established(self));
+        };
+        self.last_heard = cx.now;
+        sa.received(
+            cx,
+            message.bytes.len(),
+            describe_v2(message.header, opened.first, &opened.bytes),
+        );
+        match self.outstanding.take().map(|o| o.work) {
+            Some(Work::DeleteIke) => {
+                let reason = self.closing.clone().unwrap_or_else(|| "deleted".into());
+                self.forget_all(sa, cx, &reason);
+                Ok(gone(reason))
+            }
+            Some(Work::Probe) | None => self.next_request(sa, cx),
+        }
+    }
+
+    /// Answers the peer's request and remembers the answer.
+    pub fn respond(&mut self, sa: &mut Sa, cx: &mut Context, envelope: Envelope, chain: &PayloadChain) {
+        let Ok(bytes) = self.channel.seal(&envelope, chain) else {
+            return;
+        };
+        self.next_in = envelope.message_id.saturating_add(1);
+        self.last_response = Some(bytes.clone());
+        sa.send(cx, bytes, describe_v2(envelope.header(), chain.first(), chain.bytes()));
+    }
+
+    /// Takes a child out of plane and store. The caller took it out of `children`.
+    pub fn forget_child(&self, sa: &Sa, cx: &mut Context, child: &ChildSa, reason: &str) {
+        cx.ask(Asker::Sa(sa.slot), Question::Plane(PlaneOp::RemoveOutbound(child.id)));
+        cx.ask(Asker::Sa(sa.slot), Question::Plane(PlaneOp::RemoveInbound(child.id)));
+        record(
+            cx,
+            SaDelta::ChildGone {
+                ike: sa.id,
+                id: child.id.0,
+                reason: reason.into(),
+            },
+        );
+        cx.event(Event::ChildGone {
+            child: child.id,
+            reason: reason.into(),
+        });
+    }
+}

@@ -1,0 +1,14 @@
+//! IKEv2 (RFC 7296). One file per state or exchange; `state.rs` has the diagram.
+
+pub(crate) mod auth;
+pub(crate) mod auth_initiator;
+pub(crate) mod auth_responder;
+pub(crate) mod channel;
+pub(crate) mod established;
+pub(crate) mod exchange;
+pub(crate) mod install;
+pub(crate) mod message;
+pub(crate) mod rules;
+pub(crate) mod sa_init;
+pub(crate) mod sa_init_responder;
+pub(crate) mod state;

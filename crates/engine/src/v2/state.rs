@@ -1,0 +1,200 @@
+//! The states of an IKEv2 SA.
+//!
+//! ```text
+//! initiator   MakingKey -> InitSent -> Agreeing -> AuthSent -+-> Installing -> Established -> Closing -> Gone
+//!               ^  INVALID_KE, COOKIE |                      |
+//!               +---------------------+                      |
+//! responder   Responding -> HalfOpen ------------------------+
+//! ```
+//!
+//! Every state may also end in `Gone`. A state holds exactly what is known in it.
+
+use std::sync::Arc;
+
+use handfast_store::delta::{End, IkeSaFacts, SaDelta, SaId};
+use handfast_wire::header::Spi;
+
+use crate::context::Context;
+use crate::endpoint::timers::Reason;
+use crate::event::{Direction, Event};
+use crate::output::{Output, Transmit, TransmitKind};
+use crate::path::Path;
+use crate::policy::Connection;
+use crate::refusal::Refusal;
+use crate::time::Instant;
+use crate::v2::auth_initiator::AuthSent;
+use crate::v2::auth_responder::HalfOpen;
+use crate::v2::established::Established;
+use crate::v2::install::Installing;
+use crate::v2::sa_init::{Agreeing, InitSent, MakingKey};
+use crate::v2::sa_init_responder::Responding;
+
+/// See the module's diagram.
+pub(crate) enum State {
+    MakingKey(MakingKey),
+    InitSent(InitSent),
+    Agreeing(Agreeing),
+    AuthSent(Box<AuthSent>),
+    Responding(Responding),
+    HalfOpen(Box<HalfOpen>),
+    Installing(Box<Installing>),
+    Established(Box<Established>),
+    Gone(Gone),
+}
+
+/// The end.
+pub(crate) struct Gone {
+    /// For people.
+    pub reason: String,
+}
+
+/// A state method's outcome: the next state, or the next state and why the peer (or we) refused.
+pub(crate) type Next = Result<State, Box<(State, Refusal)>>;
+
+/// Ends with a refusal.
+pub(crate) fn refuse(refusal: Refusal) -> Next {
+    Err(Box::new((
+        State::Gone(Gone {
+            reason: refusal.to_string(),
+        }),
+        refusal,
+    )))
+}
+
+/// Ends without one.
+pub(crate) fn gone(reason: impl Into<String>) -> State {
+    State::Gone(Gone { reason: reason.into() })
+}
+
+/// What is known of an SA in every state.
+pub(crate) struct Sa {
+    pub id: SaId,
+    pub slot: usize,
+    /// We are the original initiator.
+    pub initiator: bool,
+    pub spi_i: Spi,
+    /// Zero until the responder chose it, as on the wire.
+    pub spi_r: Spi,
+    pub path: Path,
+    /// Where the message at hand came to and from; the path follows it once it is authenticated.
+    pub seen: (std::net::SocketAddr, std::net::SocketAddr),
+    pub created: Instant,
+    pub messages: u64,
+    /// No other SA with this peer exists, so INITIAL_CONTACT may be said (RFC 7296 section 2.4).
+    pub initial_contact: bool,
+}
+
+/// Who the SA is with, once that is known.
+#[derive(Clone)]
+pub(crate) struct Parties {
+    pub connection: Arc<Connection>,
+    pub peer: String,
+}
+
+impl Sa {
+    /// Sends an IKE message of ours and reports it.
+    pub fn send(&mut self, cx: &mut Context, bytes: Vec<u8>, summary: String) {
+        self.messages += 1;
+        self.report(cx, Direction::Out, summary, bytes.len());
+        self.resend(cx, bytes);
+    }
+
+    /// Sends without reporting: a retransmission.
+    pub fn resend(&mut self, cx: &mut Context, bytes: Vec<u8>) {
+        let (local, remote) = (self.path.local, self.path.remote);
+        cx.transmit(Transmit {
+            local,
+            remote,
+            kind: TransmitKind::Ike,
+            bytes,
+        });
+    }
+
+    /// Reports an accepted message of the peer.
+    pub fn received(&mut self, cx: &mut Context, size: usize, summary: String) {
+        self.messages += 1;
+        self.report(cx, Direction::In, summary, size);
+    }
+
+    fn report(&self, cx: &mut Context, direction: Direction, summary: String, size: usize) {
+        let (local, remote) = (self.path.local, self.path.remote);
+        cx.event(Event::Message {
+            sa: self.id,
+            direction,
+            summary,
+            size,
+            local,
+            remote,
+        });
+    }
+
+    pub fn dropped(&self, cx: &mut Context, reason: &'static str) {
+        cx.event(Event::Dropped {
+            remote: self.path.remote,
+            reason,
+        });
+    }
+
+    /// Facts for the store; the caller adds what its state knows.
+    pub fn facts(&self, state: &str) -> IkeSaFacts {
+        let end = |a: std::net::SocketAddr| End {
+            address: a.ip().to_string(),
+            port: a.port(),
+            id: String::new(),
+        };
+        IkeSaFacts {
+            id: self.id,
+            connection: None,
+            ike_version: 2,
+            state: state.into(),
+            initiator: self.initiator,
+            local: end(self.path.local),
+            remote: end(self.path.remote),
+            spi_i: self.spi_i.to_string(),
+            spi_r: self.spi_r.to_string(),
+            proposal: String::new(),
+            auth_local: String::new(),
+            auth_remote: String::new(),
+            nat_local: self.path.nat_local,
+            nat_remote: self.path.nat_remote,
+            established_ms: None,
+            rekey_ms: None,
+            messages: self.messages,
+        }
+    }
+}
+
+/// Writes a fact down. Comes before the message that tells the peer.
+pub(crate) fn record(cx: &mut Context, delta: SaDelta) {
+    cx.out.push_back(Output::Record(delta));
+}
+
+impl State {
+    pub fn deadline(&self, sa: &Sa) -> Option<(Instant, Reason)> {
+        match self {
+            Self::InitSent(s) => Some(s.deadline()),
+            Self::AuthSent(s) => Some((s.pending.due, Reason::Retransmit)),
+            Self::HalfOpen(s) => Some((s.expires, Reason::HalfOpen)),
+            Self::Established(s) => s.deadline(sa),
+            // These wait for an answer of the driver.
+            Self::MakingKey(_) | Self::Agreeing(_) | Self::Responding(_) | Self::Installing(_) | Self::Gone(_) => None,
+        }
+    }
+
+    /// The connection, where the state knows it.
+    pub fn connection(&self) -> Option<&Arc<Connection>> {
+        match self {
+            Self::MakingKey(s) => Some(&s.connection),
+            Self::InitSent(s) => Some(&s.connection),
+            Self::Agreeing(s) => Some(&s.connection),
+            Self::AuthSent(s) => Some(&s.connection),
+            Self::Installing(s) => Some(&s.parties().connection),
+            Self::Established(s) => Some(&s.parties.connection),
+            Self::Responding(_) | Self::HalfOpen(_) | Self::Gone(_) => None,
+        }
+    }
+
+    pub fn is_half_open(&self) -> bool {
+        matches!(self, Self::Responding(_) | Self::HalfOpen(_))
+    }
+}

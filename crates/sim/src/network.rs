@@ -1,0 +1,88 @@
+//! A network that delays, loses, repeats and reorders.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use handfast_engine::{Instant, Transmit};
+use rand_chacha::ChaCha20Rng;
+use rand_core::{Rng, SeedableRng};
+
+/// What goes wrong, in parts of 100.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Faults {
+    /// Datagrams lost.
+    pub loss: u32,
+    /// Datagrams that arrive twice.
+    pub repeat: u32,
+    /// Datagrams that arrive late, so that others overtake them.
+    pub late: u32,
+    /// Nothing arrives at all.
+    pub cut: bool,
+}
+
+/// See the module.
+pub struct Network {
+    /// May be changed while it runs.
+    pub faults: Faults,
+    /// All datagrams ever sent, for tests that look at them.
+    pub sent: Vec<Transmit>,
+    under_way: BTreeMap<(Instant, u64), (SocketAddr, SocketAddr, Vec<u8>)>,
+    rng: ChaCha20Rng,
+    count: u64,
+}
+
+impl Network {
+    /// A network without faults.
+    pub fn new(seed: u64) -> Self {
+        let rng = ChaCha20Rng::seed_from_u64(seed);
+        Self {
+            faults: Faults::default(),
+            sent: vec![],
+            under_way: BTreeMap::new(),
+            rng,
+            count: 0,
+        }
+    }
+
+    /// Takes a datagram.
+    pub fn send(&mut self, now: Instant, transmit: Transmit) {
+        let copies = if self.chance(self.faults.repeat) { 2 } else { 1 };
+        for _ in 0..copies {
+            if self.faults.cut || self.chance(self.faults.loss) {
+                continue;
+            }
+            let late = if self.chance(self.faults.late) { 900 } else { 0 };
+            let delay = Duration::from_millis(5 + u64::from(self.rng.next_u32() % 10) + late);
+            self.count += 1;
+            let packet = (transmit.local, transmit.remote, transmit.bytes.clone());
+            self.under_way.insert((now + delay, self.count), packet);
+        }
+        self.sent.push(transmit);
+    }
+
+    /// Puts octets on the wire as anyone could.
+    pub fn inject(&mut self, now: Instant, from: SocketAddr, to: SocketAddr, bytes: Vec<u8>) {
+        self.count += 1;
+        self.under_way.insert((now, self.count), (from, to, bytes));
+    }
+
+    /// When the next datagram arrives.
+    pub fn next_at(&self) -> Option<Instant> {
+        self.under_way.keys().next().map(|(at, _)| *at)
+    }
+
+    /// A datagram that has arrived: from, to, octets.
+    pub fn arrived(&mut self, now: Instant) -> Option<(SocketAddr, SocketAddr, Vec<u8>)> {
+        let first = *self.under_way.keys().next()?;
+        if first.0 > now {
+            None
+        } else {
+            self.under_way.remove(&first)
+        }
+    }
+
+    fn chance(&mut self, in_100: u32) -> bool {
+        in_100 > 0 && self.rng.next_u32() % 100 < in_100
+    }
+}
