@@ -1,5 +1,6 @@
 //! Implementations behind the traits of [`provider`](crate::provider), and the table of them.
 
+mod modp;
 mod packet;
 mod ring;
 mod rust;
@@ -9,7 +10,16 @@ use crate::provider::{ProtectAlgorithm, Provider};
 static DEFAULT: Provider = Provider {
     name: "ring",
     prfs: rust::PRFS,
-    groups: &[&ring::X25519, &ring::ECP256, &ring::ECP384],
+    groups: &[
+        &ring::X25519,
+        &ring::ECP256,
+        &ring::ECP384,
+        &modp::MODP2048,
+        &modp::MODP3072,
+        &modp::MODP4096,
+        &modp::MODP6144,
+        &modp::MODP8192,
+    ],
     protects: &PROTECTS,
 };
 
