@@ -14,6 +14,9 @@ pub(crate) trait Field: Sync {
     /// 2^exponent. Looks at the `bits` lowest bits of the exponent.
     fn power_of_two(&self, exponent: &U512, bits: u32) -> Zeroizing<Vec<u8>>;
 
+    /// p itself.
+    fn prime(&self) -> Vec<u8>;
+
     /// base^exponent; `None` unless 1 < base < p - 1 and its length is right.
     fn power(&self, base: &[u8], exponent: &U512, bits: u32) -> Option<Zeroizing<Vec<u8>>>;
 }
@@ -50,6 +53,10 @@ pub(crate) fn params<const LIMBS: usize>(hex: &str) -> FixedMontyParams<LIMBS> {
 impl<const LIMBS: usize> Field for Prime<LIMBS> {
     fn power_of_two(&self, exponent: &U512, bits: u32) -> Zeroizing<Vec<u8>> {
         self.raise(&Uint::from_u8(2), exponent, bits)
+    }
+
+    fn prime(&self) -> Vec<u8> {
+        Self::octets(self.0.modulus().as_ref()).to_vec()
     }
 
     fn power(&self, base: &[u8], exponent: &U512, bits: u32) -> Option<Zeroizing<Vec<u8>>> {

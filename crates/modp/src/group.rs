@@ -124,6 +124,11 @@ impl ModpGroup {
         usize::from(self.0.exponent_bits / 8)
     }
 
+    /// The prime p, big-endian. The generator is 2 in every group.
+    pub fn prime(self) -> Vec<u8> {
+        self.field().prime()
+    }
+
     pub(crate) fn field(self) -> &'static dyn Field {
         self.0.field
     }
