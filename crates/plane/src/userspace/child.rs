@@ -1,0 +1,123 @@
+//! A child: both its SAs, its selectors and counters.
+
+use handfast_esp::tunnel::IPV6_MIN_MTU;
+use handfast_esp::{InboundSa, OutboundSa, OuterHeaders, Usage};
+use handfast_wire::selector::TrafficSelector;
+
+use super::{ChildView, DEFAULT_PATH_MTU, PolicyView};
+use crate::op::{ChildId, Counters, Encapsulation, OuterPath, SaInstall};
+
+/// A child of which at least one SA is installed.
+pub(super) struct Child {
+    pub id: ChildId,
+    pub name: String,
+    pub path: OuterPath,
+    pub local_ts: Vec<TrafficSelector>,
+    pub remote_ts: Vec<TrafficSelector>,
+    pub counters: Counters,
+    pub inbound: Option<Receiver>,
+    pub outbound: Option<Sender>,
+    path_mtu: usize,
+}
+
+/// The inbound SA.
+pub(super) struct Receiver {
+    pub sa: InboundSa,
+    /// Whether its first packet has been reported.
+    pub heard: bool,
+}
+
+/// The outbound SA.
+pub(super) struct Sender {
+    pub sa: OutboundSa,
+    /// The largest inner packet that is not fragmented.
+    pub inner_mtu: usize,
+    /// What has been reported of its sequence numbers.
+    pub reported: Usage,
+}
+
+impl Child {
+    /// With neither SA yet.
+    pub fn new(install: SaInstall) -> Self {
+        Self {
+            id: install.child,
+            name: install.name,
+            path: install.path,
+            local_ts: install.local_ts,
+            remote_ts: install.remote_ts,
+            counters: Counters::default(),
+            inbound: None,
+            outbound: None,
+            path_mtu: DEFAULT_PATH_MTU,
+        }
+    }
+
+    pub fn set_inbound(&mut self, sa: InboundSa) {
+        self.inbound = Some(Receiver { sa, heard: false });
+    }
+
+    pub fn set_outbound(&mut self, sa: OutboundSa) {
+        self.outbound = Some(Sender {
+            sa,
+            inner_mtu: 0,
+            reported: Usage::Fresh,
+        });
+        self.update_inner_mtu();
+    }
+
+    pub fn set_path(&mut self, path: OuterPath) {
+        self.path = path;
+        self.update_inner_mtu();
+    }
+
+    pub fn set_path_mtu(&mut self, mtu: usize) {
+        self.path_mtu = mtu;
+        self.update_inner_mtu();
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.inbound.is_none() && self.outbound.is_none()
+    }
+
+    pub fn view(&self) -> ChildView<'_> {
+        ChildView {
+            child: self.id,
+            name: &self.name,
+            path: self.path,
+            spi_in: self.inbound.as_ref().map(|receiver| receiver.sa.spi()),
+            spi_out: self.outbound.as_ref().map(|sender| sender.sa.spi()),
+            counters: self.counters,
+            inner_mtu: self.outbound.as_ref().map_or(0, |sender| sender.inner_mtu),
+        }
+    }
+
+    pub fn policy(&self) -> Option<PolicyView<'_>> {
+        self.outbound.as_ref().map(|_| PolicyView {
+            child: self.id,
+            local: &self.local_ts,
+            remote: &self.remote_ts,
+        })
+    }
+
+    fn update_inner_mtu(&mut self) {
+        let outer = OuterHeaders {
+            ipv6: self.path.remote.is_ipv6(),
+            udp: matches!(self.path.encapsulation, Encapsulation::Udp { .. }),
+        };
+        if let Some(sender) = &mut self.outbound {
+            sender.inner_mtu = sender.sa.max_inner(self.path_mtu, outer);
+        }
+    }
+}
+
+impl Sender {
+    /// The largest packet of a family that is taken. An IPv6 host never sends less than 1,280 octets, so these must
+    /// pass, and where they do not fit the outer packet is fragmented (RFC 2473 section 7.1).
+    pub fn mtu(&self, ipv6: bool) -> usize {
+        if ipv6 {
+            self.inner_mtu.max(IPV6_MIN_MTU)
+        } else {
+            self.inner_mtu
+        }
+    }
+}

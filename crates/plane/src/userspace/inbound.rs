@@ -1,0 +1,129 @@
+//! From an ESP packet to the IP packet inside.
+
+use std::net::IpAddr;
+
+use handfast_esp::OpenError;
+use handfast_esp::tunnel::{self, Headers};
+
+use super::child::Child;
+use super::{UserspacePlane, matching};
+use crate::op::{ChildId, Encapsulation, OuterPath, PlaneEvent};
+
+/// What became of an ESP packet from the network.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Inbound<'p> {
+    /// An IP packet for our side.
+    Deliver {
+        /// From which child.
+        child: ChildId,
+        /// In the buffer of the ESP packet.
+        packet: &'p [u8],
+        /// Set if this packet, authentic and the newest, came from elsewhere than where the child sends to: a NAT has
+        /// a new mapping (RFC 7296 section 2.23).
+        moved: Option<(IpAddr, u16)>,
+    },
+    /// Nothing.
+    Drop(DropReason),
+}
+
+/// Why an ESP packet was dropped.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum DropReason {
+    /// No inbound SA has this SPI.
+    UnknownSpi,
+    /// No ESP packet, or authentic with something in it that is no IP packet.
+    Malformed,
+    /// Received before, or too old to know.
+    Replay,
+    /// The integrity check failed.
+    Integrity,
+    /// The inner packet is outside the selectors of its SA (RFC 4301 section 5.2).
+    Policy,
+    /// A dummy that hides the amount of traffic; nothing is wrong.
+    Dummy,
+}
+
+impl UserspacePlane {
+    /// Takes an ESP packet from the network and opens it in place. `from` is where its UDP datagram came from; `None`
+    /// for IP protocol 50.
+    pub fn inbound<'p>(&mut self, esp: &'p mut [u8], from: Option<(IpAddr, u16)>) -> Inbound<'p> {
+        let Some(spi) = esp.first_chunk::<4>().map(|spi| u32::from_be_bytes(*spi)) else {
+            return Inbound::Drop(DropReason::Malformed);
+        };
+        let slot = self.spis.get(&spi).copied();
+        let Some(child) = slot.and_then(|slot| self.children.get_mut(slot)?.as_mut()) else {
+            return Inbound::Drop(DropReason::UnknownSpi);
+        };
+        let Some(receiver) = &mut child.inbound else {
+            return Inbound::Drop(DropReason::UnknownSpi);
+        };
+        let opened = match receiver.sa.open(esp) {
+            Ok(opened) => opened,
+            Err(error) => return Inbound::Drop(child.count(error)),
+        };
+        if !core::mem::replace(&mut receiver.heard, true) {
+            self.events.push_back(PlaneEvent::FirstInbound(child.id));
+        }
+        let packet = esp.get_mut(opened.payload).unwrap_or_default();
+        match child.admit(packet, opened.next_header) {
+            Ok(packet) => Inbound::Deliver {
+                child: child.id,
+                packet,
+                moved: from.filter(|&from| opened.newest && is_elsewhere(&child.path, from)),
+            },
+            Err(reason) => {
+                child.counters.dropped_policy += 1;
+                Inbound::Drop(reason)
+            }
+        }
+    }
+}
+
+impl Child {
+    /// The inner packet without what follows it (RFC 4303 section 2.7), if it is one that this SA may carry.
+    fn admit<'p>(&mut self, packet: &'p mut [u8], next_header: u8) -> Result<&'p [u8], DropReason> {
+        if tunnel::inner_protocol(packet) != Some(next_header) {
+            return Err(DropReason::Malformed);
+        }
+        let headers = Headers::parse(packet).ok_or(DropReason::Malformed)?;
+        let packet = packet.get_mut(..headers.total_len).ok_or(DropReason::Malformed)?;
+        let from_peer = self.remote_ts.iter().any(|remote| matching::source(remote, &headers));
+        let to_us = self.local_ts.iter().any(|local| matching::destination(local, &headers));
+        if !from_peer || !to_us {
+            return Err(DropReason::Policy);
+        }
+        // What we announce to the peer's side must fit into its packets, which are as large as ours.
+        if let Some(sender) = &self.outbound {
+            tunnel::clamp_mss(packet, &headers, sender.mtu(headers.is_ipv6()));
+        }
+        self.counters.packets_in += 1;
+        self.counters.bytes_in += packet.len() as u64;
+        Ok(packet)
+    }
+
+    fn count(&mut self, error: OpenError) -> DropReason {
+        match error {
+            OpenError::Malformed => {
+                self.counters.dropped_policy += 1;
+                DropReason::Malformed
+            }
+            OpenError::Replay => {
+                self.counters.dropped_replay += 1;
+                DropReason::Replay
+            }
+            OpenError::Integrity => {
+                self.counters.dropped_integrity += 1;
+                DropReason::Integrity
+            }
+            OpenError::Dummy => DropReason::Dummy,
+        }
+    }
+}
+
+fn is_elsewhere(path: &OuterPath, (address, port): (IpAddr, u16)) -> bool {
+    match path.encapsulation {
+        Encapsulation::Udp { remote_port, .. } => (address, port) != (path.remote, remote_port),
+        // A peer may put one packet into UDP and another not (RFC 7296 section 2.23); that moves nothing.
+        Encapsulation::Esp => false,
+    }
+}

@@ -1,0 +1,129 @@
+//! Installing and removing SAs.
+
+use handfast_crypto::provider::Protect;
+use handfast_esp::{InboundSa, OutboundSa};
+
+use super::UserspacePlane;
+use super::child::Child;
+use crate::op::{ChildId, Mode, OuterPath, SaInstall};
+
+/// Why something was not done, for people.
+type Reason = String;
+
+pub(super) fn no_such(child: ChildId) -> Reason {
+    format!("child {} is not installed", child.0)
+}
+
+impl UserspacePlane {
+    pub(super) fn install_inbound(&mut self, install: SaInstall) -> Result<(), Reason> {
+        let protect = self.check(&install)?;
+        let (spi, esn) = (install.spi, install.suite.esn);
+        if self.spis.contains_key(&spi) {
+            return Err(format!("SPI {spi:08x} is in use"));
+        }
+        if self
+            .child_mut(install.child)
+            .is_some_and(|child| child.inbound.is_some())
+        {
+            return Err(format!("child {} has an inbound SA already", install.child.0));
+        }
+        let (slot, child) = self.slot(install);
+        child.set_inbound(InboundSa::new(spi, protect, esn));
+        self.spis.insert(spi, slot);
+        Ok(())
+    }
+
+    pub(super) fn install_outbound(&mut self, install: SaInstall) -> Result<(), Reason> {
+        let protect = self.check(&install)?;
+        let (spi, esn) = (install.spi, install.suite.esn);
+        // Never a second time: the same key would begin again at sequence number 1, and an AEAD's nonces repeat.
+        if self
+            .child_mut(install.child)
+            .is_some_and(|child| child.outbound.is_some())
+        {
+            return Err(format!("child {} has an outbound SA already", install.child.0));
+        }
+        let remote_ts = install.remote_ts.clone();
+        let (slot, child) = self.slot(install);
+        child.set_outbound(OutboundSa::new(spi, protect, esn));
+        self.policy.insert(slot, &remote_ts);
+        Ok(())
+    }
+
+    /// What is not installed need not be removed.
+    pub(super) fn remove_inbound(&mut self, child: ChildId) {
+        let removed = self.child_mut(child).and_then(|child| child.inbound.take());
+        if let Some(receiver) = removed {
+            self.spis.remove(&receiver.sa.spi());
+            self.forget_if_empty(child);
+        }
+    }
+
+    /// New packets go with the next SA that selects them.
+    pub(super) fn remove_outbound(&mut self, child: ChildId) {
+        let removed = self.child_mut(child).and_then(|child| child.outbound.take());
+        if let (Some(_), Some(&slot)) = (removed, self.slots.get(&child)) {
+            self.policy.remove(slot);
+            self.forget_if_empty(child);
+        }
+    }
+
+    pub(super) fn update_path(&mut self, child: ChildId, path: OuterPath) -> Result<(), Reason> {
+        check_path(&path)?;
+        let child = self.child_mut(child).ok_or_else(|| no_such(child))?;
+        child.set_path(path);
+        Ok(())
+    }
+
+    /// Keys the cipher, if everything asked for can be done here.
+    fn check(&self, install: &SaInstall) -> Result<Box<dyn Protect>, Reason> {
+        if install.mode != Mode::Tunnel {
+            return Err("the userspace plane carries tunnel mode only".into());
+        }
+        // 0 is for local use, 1 to 255 are reserved (RFC 4303 section 2.1).
+        if install.spi < 256 {
+            return Err(format!("SPI {:08x} is reserved", install.spi));
+        }
+        if install.local_ts.is_empty() || install.remote_ts.is_empty() {
+            return Err("there are no selectors".into());
+        }
+        check_path(&install.path)?;
+        let suite = &install.suite;
+        let algorithm = self.provider.protect(suite.encr, suite.integ);
+        let algorithm = algorithm.ok_or_else(|| format!("{suite} is not implemented by {}", self.provider.name))?;
+        let keys = &install.keys;
+        algorithm
+            .key(keys.encr.as_bytes(), keys.integ.as_bytes())
+            .map_err(|e| format!("keys: {e}"))
+    }
+
+    /// The slot of the child that an SA belongs to, made if this is its first.
+    fn slot(&mut self, install: SaInstall) -> (usize, &mut Child) {
+        let id = install.child;
+        let slot = self.slots.get(&id).copied().unwrap_or_else(|| {
+            let free = self.children.iter().position(Option::is_none);
+            free.unwrap_or_else(|| {
+                self.children.push(None);
+                self.children.len() - 1
+            })
+        });
+        self.slots.insert(id, slot);
+        (slot, self.children[slot].get_or_insert_with(|| Child::new(install)))
+    }
+
+    fn forget_if_empty(&mut self, child: ChildId) {
+        if self.child_mut(child).is_some_and(|child| child.is_empty())
+            && let Some(slot) = self.slots.remove(&child)
+            && let Some(place) = self.children.get_mut(slot)
+        {
+            *place = None;
+        }
+    }
+}
+
+fn check_path(path: &OuterPath) -> Result<(), Reason> {
+    if path.local.is_ipv4() != path.remote.is_ipv4() {
+        return Err(format!("{} and {} are of two families", path.local, path.remote));
+    }
+    Ok(())
+}

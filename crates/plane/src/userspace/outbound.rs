@@ -1,0 +1,161 @@
+//! From an IP packet to ESP packets.
+
+use handfast_crypto::provider::CryptoError;
+use handfast_esp::Usage;
+use handfast_esp::tunnel::{self, Headers};
+
+use super::child::{Child, Sender};
+use super::{UserspacePlane, matching};
+use crate::op::{ChildId, OuterPath, PlaneEvent};
+
+/// What became of an IP packet from our side.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Outbound {
+    /// One or more ESP packets were appended to the buffer.
+    Send {
+        /// With which child.
+        child: ChildId,
+        /// Where to.
+        path: OuterPath,
+        /// What was appended is one ESP packet of this length; or several (the IP packet was fragmented), each of this
+        /// length but for the last, which may be shorter: `out[before..].chunks(segment_len)`.
+        segment_len: usize,
+        /// The outer TOS or traffic class (RFC 6040).
+        tos: u8,
+    },
+    /// No SA takes it.
+    NoPolicy,
+    /// It does not fit and must not be fragmented.
+    TooBig {
+        /// Which child would have taken it.
+        child: ChildId,
+        /// The ICMP message for its sender; empty if that must get none.
+        reply: Vec<u8>,
+    },
+    /// The SA that takes it has no sequence numbers left, or cannot encrypt.
+    Exhausted {
+        /// Which child.
+        child: ChildId,
+    },
+    /// No IP packet, or its headers are wrong.
+    Malformed,
+}
+
+impl UserspacePlane {
+    /// Takes an IP packet from our side. ESP packets are appended to `out`, which is unchanged unless the answer is
+    /// [`Outbound::Send`]. The MSS of a TCP SYN is lowered to what fits.
+    pub fn outbound(&mut self, ip: &[u8], out: &mut Vec<u8>) -> Outbound {
+        let Some((headers, next_header)) = Headers::parse(ip).zip(tunnel::inner_protocol(ip)) else {
+            return Outbound::Malformed;
+        };
+        let Some(packet) = ip.get(..headers.total_len) else {
+            return Outbound::Malformed;
+        };
+        let Some(child) = select(&mut self.children, self.policy.matches(&headers), &headers) else {
+            return Outbound::NoPolicy;
+        };
+        let id = child.id;
+        let Some(sender) = &mut child.outbound else {
+            return Outbound::NoPolicy;
+        };
+        let before = out.len();
+        let mtu = sender.mtu(headers.is_ipv6());
+        let sealed = if packet.len() <= mtu {
+            sender
+                .seal(packet, &headers, mtu, next_header, out)
+                .map(|()| out.len() - before)
+        } else {
+            match sender.seal_fragments(packet, &headers, mtu, &mut self.scratch, out) {
+                Some(sealed) => sealed,
+                None => {
+                    let reply = tunnel::too_big(packet, &headers, mtu).unwrap_or_default();
+                    return Outbound::TooBig { child: id, reply };
+                }
+            }
+        };
+        if let Some(hard) = sender.newly_expiring() {
+            self.events.push_back(PlaneEvent::Expiring { child: id, hard });
+        }
+        let Ok(segment_len) = sealed else {
+            out.truncate(before);
+            return Outbound::Exhausted { child: id };
+        };
+        child.counters.packets_out += 1;
+        child.counters.bytes_out += packet.len() as u64;
+        let tos = tunnel::encapsulated_tos(headers.tos);
+        Outbound::Send {
+            child: id,
+            path: child.path,
+            segment_len,
+            tos,
+        }
+    }
+}
+
+/// The first of the slots that matched whose local selectors match too.
+fn select<'a>(
+    children: &'a mut [Option<Child>],
+    mut slots: impl Iterator<Item = usize>,
+    headers: &Headers,
+) -> Option<&'a mut Child> {
+    let slot = slots.find(|&slot| {
+        let child = children.get(slot).and_then(Option::as_ref);
+        child.is_some_and(|child| child.local_ts.iter().any(|local| matching::source(local, headers)))
+    })?;
+    children.get_mut(slot)?.as_mut()
+}
+
+impl Sender {
+    /// Copies the packet once, into its place in the ESP packet, and does the rest there.
+    fn seal(
+        &mut self,
+        packet: &[u8],
+        headers: &Headers,
+        mtu: usize,
+        next_header: u8,
+        out: &mut Vec<u8>,
+    ) -> Result<(), CryptoError> {
+        let layout = self.sa.layout();
+        let (before, headroom) = (out.len(), layout.headroom());
+        let sealed_len = layout.sealed_len(packet.len());
+        out.reserve(sealed_len);
+        out.resize(before + headroom, 0);
+        out.extend_from_slice(packet);
+        tunnel::clamp_mss(out.get_mut(before + headroom..).unwrap_or_default(), headers, mtu);
+        out.resize(before + sealed_len, 0);
+        self.sa
+            .seal_in_place(out.get_mut(before..).unwrap_or_default(), packet.len(), next_header)
+            .map(drop)
+    }
+
+    /// Fragments before sealing (RFC 4301 section 8); the length of the first ESP packet. `None` if it cannot be done.
+    fn seal_fragments(
+        &mut self,
+        packet: &[u8],
+        headers: &Headers,
+        mtu: usize,
+        scratch: &mut Vec<u8>,
+        out: &mut Vec<u8>,
+    ) -> Option<Result<usize, CryptoError>> {
+        let before = out.len();
+        let mut first = None;
+        let done = tunnel::fragment_ipv4(packet, headers, mtu, scratch, |fragment| {
+            self.sa.seal(fragment, tunnel::NEXT_HEADER_IPV4, out)?;
+            first.get_or_insert(out.len() - before);
+            Ok(())
+        });
+        match (done, first) {
+            (Ok(true), Some(first)) => Some(Ok(first)),
+            (Ok(_), _) => None,
+            (Err(e), _) => Some(Err(e)),
+        }
+    }
+
+    /// Whether there is news of the sequence numbers, and whether they are at their end.
+    fn newly_expiring(&mut self) -> Option<bool> {
+        let usage = self.sa.usage();
+        let news = usage > self.reported;
+        self.reported = usage;
+        news.then_some(usage == Usage::Exhausted)
+    }
+}
