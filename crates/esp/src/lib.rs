@@ -22,3 +22,6 @@ pub const PROTOCOL_ESP: u8 = 50;
 
 /// Next header of a dummy packet, which the receiver drops (RFC 4303 section 2.6).
 pub const NEXT_HEADER_DUMMY: u8 = 59;
+
+#[cfg(test)]
+mod tests;
