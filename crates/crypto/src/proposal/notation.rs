@@ -79,7 +79,7 @@ impl Words {
             let other = words.encr.iter().find(|encr| !encr.is_aead());
             return Err(misplaced(
                 other,
-                "AEAD and other ciphers go into separate proposals (RFC 5282 section 8)",
+                "AEAD and other ciphers go into separate proposals (RFC 7296 section 3.3)",
             ));
         }
         if aead != 0 && !words.integ.is_empty() {

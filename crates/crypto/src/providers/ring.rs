@@ -3,15 +3,16 @@
 //! ring draws its private keys from the system's randomness itself and can be given none, so this file is the one place
 //! below the daemon that touches the system's randomness.
 
-use ring::aead;
-use ring::agreement::{self, EphemeralPrivateKey, UnparsedPublicKey};
-use ring::rand::SystemRandom;
-use subtle::ConstantTimeEq;
+mod aead;
 
-use crate::provider::{CryptoError, EphemeralKey, KeyAgreement, Protect, ProtectAlgorithm, RandomSource};
-use crate::providers::packet;
+use ring::agreement::{self, EphemeralPrivateKey, UnparsedPublicKey};
+use ring::rand::{SecureRandom, SystemRandom};
+
+pub(super) use aead::{AES128_GCM16, AES256_GCM16, CHACHA20_POLY1305};
+
+use crate::provider::{CryptoError, EphemeralKey, KeyAgreement, RandomSource};
 use crate::secret::Secret;
-use crate::transform::{Encr, Group, Integ};
+use crate::transform::Group;
 
 pub(super) static X25519: Curve = Curve {
     id: Group::X25519,
@@ -37,31 +38,11 @@ pub(super) static ECP384: Curve = Curve {
     shared_len: 48,
 };
 
-pub(super) static AES128_GCM16: Aead = Aead {
-    encr: Encr::aes_gcm16(128),
-    algorithm: &aead::AES_128_GCM,
-};
-
-pub(super) static AES256_GCM16: Aead = Aead {
-    encr: Encr::aes_gcm16(256),
-    algorithm: &aead::AES_256_GCM,
-};
-
-pub(super) static CHACHA20_POLY1305: Aead = Aead {
-    encr: Encr::CHACHA20_POLY1305,
-    algorithm: &aead::CHACHA20_POLY1305,
-};
-
 /// IKE sends X | Y (RFC 5903 section 7); ring, like SEC 1, puts 0x04 before it.
 const UNCOMPRESSED: &[u8] = &[4];
 
 /// Octets of a P-384 point in SEC 1 form, the longest of all.
 const LONGEST_POINT: usize = 97;
-
-/// Salt at the end of the key material (RFC 4106 section 8.1, RFC 7634 section 2), explicit IV and ICV.
-const SALT_LEN: usize = 4;
-const IV_LEN: usize = 8;
-const ICV_LEN: usize = 16;
 
 /// A curve.
 pub(super) struct Curve {
@@ -86,8 +67,13 @@ impl KeyAgreement for Curve {
     }
 
     fn generate(&self, _random: &mut dyn RandomSource) -> Result<Box<dyn EphemeralKey>, CryptoError> {
-        let private =
-            EphemeralPrivateKey::generate(self.algorithm, &SystemRandom::new()).map_err(|_| CryptoError::Random)?;
+        self.generate_with(&SystemRandom::new())
+    }
+}
+
+impl Curve {
+    fn generate_with(&self, random: &dyn SecureRandom) -> Result<Box<dyn EphemeralKey>, CryptoError> {
+        let private = EphemeralPrivateKey::generate(self.algorithm, random).map_err(|_| CryptoError::Random)?;
         let public = private.compute_public_key().map_err(|_| CryptoError::Random)?;
         let public = public
             .as_ref()
@@ -133,100 +119,15 @@ impl EphemeralKey for CurveKey {
             |shared: &[u8]| Secret::from(shared),
         )
         .map_err(|_| CryptoError::InvalidPublic)?;
-        // RFC 8031 section 5: "receiving an all-zero output MUST cause the implementation to abort". ring refuses it
-        // too; the requirement is IKE's, so it is kept here as well.
-        let zero = vec![0; shared.len()];
-        if shared.as_bytes().ct_eq(&zero).into() {
+        // A peer that sends a point of small order makes the result zero whatever our key is. RFC 7748 section 6.1 lets
+        // us check for it; ring does so too. (A point of P-256 may well have x = 0.)
+        let zero = [0; 32];
+        if self.algorithm == &agreement::X25519 && shared.ct_eq(&zero) {
             return Err(CryptoError::InvalidPublic);
         }
         Ok(shared)
     }
 }
 
-/// An AEAD cipher with a 4-octet salt and an 8-octet explicit IV: AES-GCM (RFC 4106, RFC 5282) and ChaCha20-Poly1305
-/// (RFC 7634).
-pub(super) struct Aead {
-    encr: Encr,
-    algorithm: &'static aead::Algorithm,
-}
-
-impl ProtectAlgorithm for Aead {
-    fn encr(&self) -> Encr {
-        self.encr
-    }
-
-    fn integ(&self) -> Option<Integ> {
-        None
-    }
-
-    fn encr_key_len(&self) -> usize {
-        self.algorithm.key_len() + SALT_LEN
-    }
-
-    fn integ_key_len(&self) -> usize {
-        0
-    }
-
-    fn key(&self, encr_key: &[u8], integ_key: &[u8]) -> Result<Box<dyn Protect>, CryptoError> {
-        if !integ_key.is_empty() {
-            return Err(CryptoError::Length);
-        }
-        let (key, salt) = encr_key.split_last_chunk::<SALT_LEN>().ok_or(CryptoError::Length)?;
-        let key = aead::UnboundKey::new(self.algorithm, key).map_err(|_| CryptoError::Length)?;
-        Ok(Box::new(AeadKey {
-            key: aead::LessSafeKey::new(key),
-            salt: *salt,
-        }))
-    }
-}
-
-/// A prepared key. ring does not erase its keys when they are dropped; everything before this point is erased.
-struct AeadKey {
-    key: aead::LessSafeKey,
-    salt: [u8; SALT_LEN],
-}
-
-impl AeadKey {
-    fn nonce(&self, iv: [u8; IV_LEN]) -> aead::Nonce {
-        let mut nonce = [0; aead::NONCE_LEN];
-        let (salt, rest) = nonce.split_at_mut(SALT_LEN);
-        salt.copy_from_slice(&self.salt);
-        rest.copy_from_slice(&iv);
-        aead::Nonce::assume_unique_for_key(nonce)
-    }
-}
-
-impl Protect for AeadKey {
-    fn iv_len(&self) -> usize {
-        IV_LEN
-    }
-
-    fn icv_len(&self) -> usize {
-        ICV_LEN
-    }
-
-    fn block_len(&self) -> usize {
-        1
-    }
-
-    fn seal(&self, packet: &mut [u8], header_len: usize, counter: u64, esn: Option<u32>) -> Result<(), CryptoError> {
-        let parts = packet::split::<IV_LEN>(packet, header_len, ICV_LEN).ok_or(CryptoError::Length)?;
-        *parts.iv = counter.to_be_bytes();
-        let aad = packet::Aad::new(parts.header, esn)?;
-        let tag = self
-            .key
-            .seal_in_place_separate_tag(self.nonce(*parts.iv), aead::Aad::from(aad.bytes()), parts.body)
-            .map_err(|_| CryptoError::Length)?;
-        parts.icv.copy_from_slice(tag.as_ref());
-        Ok(())
-    }
-
-    fn open<'p>(&self, packet: &'p mut [u8], header_len: usize, esn: Option<u32>) -> Result<&'p mut [u8], CryptoError> {
-        let (header, rest) = packet.split_at_mut_checked(header_len).ok_or(CryptoError::Integrity)?;
-        let (iv, sealed) = rest.split_first_chunk_mut::<IV_LEN>().ok_or(CryptoError::Integrity)?;
-        let aad = packet::Aad::new(header, esn).map_err(|_| CryptoError::Integrity)?;
-        self.key
-            .open_in_place(self.nonce(*iv), aead::Aad::from(aad.bytes()), sealed)
-            .map_err(|_| CryptoError::Integrity)
-    }
-}
+#[cfg(test)]
+mod tests;

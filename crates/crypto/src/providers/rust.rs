@@ -20,7 +20,7 @@ pub(super) static PRFS: &[&dyn PrfAlgorithm] = &[
     &HmacPrf::<Hmac<Sha1>>::new(Prf::HMAC_SHA1, 20),
 ];
 
-/// HMAC as a PRF (RFC 2104, RFC 4868). Key size is output size (RFC 4868 section 2.1.2).
+/// HMAC as a PRF (RFC 2104, RFC 4868). The preferred key size is the output's (RFC 7296 section 2.13).
 struct HmacPrf<H> {
     id: Prf,
     len: usize,

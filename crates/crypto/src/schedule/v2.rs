@@ -133,3 +133,6 @@ fn expand<const N: usize>(
         Secret::from(key)
     }))
 }
+
+#[cfg(test)]
+mod tests;

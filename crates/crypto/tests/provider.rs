@@ -1,0 +1,55 @@
+//! The suite over every provider there is.
+#![allow(clippy::unwrap_used)]
+
+pub mod suite;
+
+use handfast_crypto::default_provider;
+use handfast_crypto::provider::{CryptoError, RandomSource};
+
+#[test]
+fn the_default_provider_does_all_it_must() {
+    suite::check(default_provider());
+}
+
+#[test]
+fn the_default_provider_has_what_is_promised() {
+    let provider = default_provider();
+    let groups: Vec<String> = provider.groups.iter().map(|group| group.id().to_string()).collect();
+    assert_eq!(
+        groups.join(" "),
+        "x25519 ecp256 ecp384 modp2048 modp3072 modp4096 modp6144 modp8192"
+    );
+    let prfs: Vec<String> = provider.prfs.iter().map(|prf| prf.id().to_string()).collect();
+    assert_eq!(prfs.join(" "), "prfsha256 prfsha384 prfsha512 prfsha1");
+    let mut protects: Vec<String> = provider
+        .protects
+        .iter()
+        .map(|p| match p.integ() {
+            Some(integ) => format!("{}-{integ}", p.encr()),
+            None => p.encr().to_string(),
+        })
+        .collect();
+    protects.sort();
+    let mut wanted: Vec<String> = ["aes128gcm16", "aes256gcm16", "chacha20poly1305"]
+        .map(String::from)
+        .into();
+    for bits in [128, 192, 256] {
+        wanted.extend(["sha1", "sha256", "sha384", "sha512"].map(|integ| format!("aes{bits}-{integ}")));
+    }
+    wanted.sort();
+    assert_eq!(protects, wanted);
+}
+
+#[test]
+fn without_randomness_there_is_no_key() {
+    struct Dry;
+    impl RandomSource for Dry {
+        fn fill(&mut self, _: &mut [u8]) -> Result<(), CryptoError> {
+            Err(CryptoError::Random)
+        }
+    }
+    // ring's curves have a source of their own.
+    for group in default_provider().groups.iter().filter(|group| group.id().0 <= 18) {
+        assert_eq!(group.generate(&mut Dry).map(|_| ()), Err(CryptoError::Random));
+    }
+}
