@@ -122,6 +122,28 @@ fn a_block_cipher_pads_with_1_2_3() {
     assert_eq!(plain, b"abc\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0b\x04");
 }
 
+/// RFC 7634 appendix A.
+#[test]
+fn the_example_of_rfc_7634_opens() {
+    const PACKET: &str = "01020304 00000005 1011121314151617 \
+        24039428b97f417e3c13753a4f05087b67c352e6a7fab1b982d466ef407ae5c6 \
+        14ee8099d52844eb61aa95dfab4c02f72aa71e7c4c4f64c9befe2facc638e8f3 \
+        cbec163fac469b502773f6fb94e664da9165b82829f641e0 76aaa8266b7fb0f7b11b369907e1ad43";
+    const INNER: &str = "45000054a6f200004001e778c6336405c000020508005b7a3a080000553bec10 \
+        0007362708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f20212223 \
+        2425262728292a2b2c2d2e2f3031323334353637";
+    let unhex = |text: &str| {
+        let digits: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+        let octet = |at: usize| u8::from_str_radix(&digits[at..at + 2], 16).unwrap();
+        (0..digits.len()).step_by(2).map(octet).collect::<Vec<u8>>()
+    };
+    let keymat: Vec<u8> = (0x80..=0xa3).collect();
+    let algorithm = default_provider().protect(Encr::CHACHA20_POLY1305, None).unwrap();
+    let mut inn = InboundSa::new(0x0102_0304, algorithm.key(&keymat, &[]).unwrap(), false);
+    assert_eq!(open(&mut inn, &unhex(PACKET)).unwrap(), unhex(INNER));
+    assert_eq!(inn.sequence(), 5);
+}
+
 /// A packet whose plaintext is exactly this.
 fn packet_of(plain: &[u8], sequence: u32) -> Vec<u8> {
     let cipher = keyed(default_provider().protect(Encr::aes_gcm16(128), None).unwrap());
