@@ -1,1 +1,12 @@
-//! Benches
+//! What the benches share.
+
+use handfast_crypto::provider::{CryptoError, RandomSource};
+
+/// The system's randomness.
+pub struct Random;
+
+impl RandomSource for Random {
+    fn fill(&mut self, out: &mut [u8]) -> Result<(), CryptoError> {
+        getrandom::fill(out).map_err(|_| CryptoError::Random)
+    }
+}

@@ -213,12 +213,11 @@ impl Established {
         }
         self.query = None;
         if let (handfast_plane::op::PlaneReply::Counters(counters), Some(child)) = (reply, self.children.get_mut(index))
+            && counters.packets_in > child.seen_in
         {
-            if counters.packets_in > child.seen_in {
-                child.seen_in = counters.packets_in;
-                self.last_heard = cx.now;
-                return Ok(State::Established(self));
-            }
+            child.seen_in = counters.packets_in;
+            self.last_heard = cx.now;
+            return Ok(State::Established(self));
         }
         match self.children.get(index + 1) {
             Some(child) => {

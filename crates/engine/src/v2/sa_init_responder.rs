@@ -52,21 +52,23 @@ pub(crate) fn read(
     cx: &Context,
     (local, remote): (SocketAddr, SocketAddr),
     message: &Message<'_>,
-) -> Result<FirstMessage, Rejected> {
-    let reject = |refusal, notify| Rejected {
-        refusal,
-        notify,
-        data: vec![],
+) -> Result<FirstMessage, Box<Rejected>> {
+    let reject = |refusal, notify| {
+        Box::new(Rejected {
+            refusal,
+            notify,
+            data: vec![],
+        })
     };
     let us = |cause| {
         let (notify, cause) = match cause {
             Cause::CriticalPayload(kind) => {
                 let refusal = Refusal::new(Party::Us, Cause::CriticalPayload(kind));
-                return Rejected {
+                return Box::new(Rejected {
                     refusal,
                     notify: NotifyType::UNSUPPORTED_CRITICAL_PAYLOAD,
                     data: vec![kind],
-                };
+                });
             }
             cause => (NotifyType::INVALID_SYNTAX, cause),
         };
@@ -113,11 +115,11 @@ pub(crate) fn read(
         );
         let refusal = Refusal::new(Party::Us, Cause::KeyExchange(text)).look_at(&connection.place);
         let data = choice.suite.group.0.to_be_bytes().to_vec();
-        return Err(Rejected {
+        return Err(Box::new(Rejected {
             refusal,
             notify: NotifyType::INVALID_KE_PAYLOAD,
             data,
-        });
+        }));
     }
     let (sources, destination) = parsed.nat_detection();
     Ok(FirstMessage {
