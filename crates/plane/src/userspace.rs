@@ -4,6 +4,7 @@
 //! IP packet that was inside.
 
 mod child;
+mod flows;
 mod inbound;
 mod install;
 mod matching;

@@ -5,6 +5,7 @@ use handfast_esp::Usage;
 use handfast_esp::tunnel::{self, Headers};
 
 use super::child::{Child, Sender};
+use super::policy::Policy;
 use super::{UserspacePlane, matching};
 use crate::op::{ChildId, OuterPath, PlaneEvent};
 
@@ -51,7 +52,7 @@ impl UserspacePlane {
         let Some(packet) = ip.get(..headers.total_len) else {
             return Outbound::Malformed;
         };
-        let Some(child) = select(&mut self.children, self.policy.matches(&headers), &headers) else {
+        let Some(child) = select(&mut self.children, &mut self.policy, &headers) else {
             return Outbound::NoPolicy;
         };
         let id = child.id;
@@ -92,13 +93,9 @@ impl UserspacePlane {
     }
 }
 
-/// The first of the slots that matched whose local selectors match too.
-fn select<'a>(
-    children: &'a mut [Option<Child>],
-    mut slots: impl Iterator<Item = usize>,
-    headers: &Headers,
-) -> Option<&'a mut Child> {
-    let slot = slots.find(|&slot| {
+/// The child that takes a packet.
+fn select<'a>(children: &'a mut [Option<Child>], policy: &mut Policy, headers: &Headers) -> Option<&'a mut Child> {
+    let slot = policy.choose(headers, |slot| {
         let child = children.get(slot).and_then(Option::as_ref);
         child.is_some_and(|child| child.local_ts.iter().any(|local| matching::source(local, headers)))
     })?;

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use handfast_esp::tunnel::Headers;
 use handfast_wire::selector::TrafficSelector;
 
+use super::flows::Flows;
 use super::matching;
 
 /// Remote selectors of all outbound SAs, best first: the first that matches wins.
@@ -13,6 +14,7 @@ use super::matching;
 pub(super) struct Policy {
     entries: Vec<Entry>,
     installs: u64,
+    flows: Flows,
 }
 
 struct Entry {
@@ -41,19 +43,21 @@ impl Policy {
             slot,
         }));
         self.entries.sort_by_key(|entry| entry.rank);
+        self.flows.forget();
     }
 
     /// Forgets the selectors of a slot's SA.
     pub fn remove(&mut self, slot: usize) {
         self.entries.retain(|entry| entry.slot != slot);
+        self.flows.forget();
     }
 
-    /// The slots whose remote selector matches, best first; the local selectors are for the caller to look at.
-    pub fn matches(&self, headers: &Headers) -> impl Iterator<Item = usize> {
-        self.entries
-            .iter()
-            .filter(|entry| matching::destination(&entry.remote, headers))
-            .map(|entry| entry.slot)
+    /// The first slot whose remote selector selects a packet, and of which `from_us` says that a local one does.
+    pub fn choose(&mut self, headers: &Headers, from_us: impl Fn(usize) -> bool) -> Option<usize> {
+        let entries = &self.entries;
+        let takes = |entry: &&Entry| matching::destination(&entry.remote, headers) && from_us(entry.slot);
+        self.flows
+            .get_or_search(headers, || entries.iter().find(takes).map(|entry| entry.slot))
     }
 }
 

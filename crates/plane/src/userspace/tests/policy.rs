@@ -108,3 +108,29 @@ fn later_fragments_need_a_selector_of_all_ports() {
     towards(&mut plane, 2, |_| ());
     assert_eq!(chosen(&mut plane, &later), Some(2));
 }
+
+/// More flows than are remembered, each twice, among SAs of single hosts.
+#[test]
+fn flows_do_not_disturb_each_other() {
+    let mut plane = plane();
+    for child in 0..40u8 {
+        towards(&mut plane, child.into(), |sa| {
+            sa.remote_ts = vec![subnet(10, 2, 0, child, 32)]
+        });
+    }
+    for _ in 0..2 {
+        for child in 0..40 {
+            for port in 0..40 {
+                assert_eq!(
+                    chosen(&mut plane, &udp(HERE, [10, 2, 0, child], port, 1)),
+                    Some(child.into())
+                );
+            }
+        }
+        assert_eq!(chosen(&mut plane, &udp(HERE, [10, 2, 0, 40], 1, 1)), None);
+    }
+    done(&mut plane, PlaneOp::RemoveOutbound(ChildId(7)));
+    assert_eq!(chosen(&mut plane, &udp(HERE, [10, 2, 0, 7], 1, 1)), None);
+    towards(&mut plane, 99, |sa| sa.remote_ts = vec![subnet(10, 2, 0, 7, 32)]);
+    assert_eq!(chosen(&mut plane, &udp(HERE, [10, 2, 0, 7], 1, 1)), Some(99));
+}
