@@ -1,1 +1,112 @@
-//! (see Cargo.toml)
+//! The configuration of Handfast: read from TOML, checked whole, lowered to the engine's policy.
+//!
+//! [`load`] reports every mistake, not only the first, each with file, line, column and what was expected. This crate
+//! touches no file; secrets in files of their own come through a [`FileReader`].
+#![forbid(unsafe_code)]
+
+mod connection;
+mod daemon;
+mod diagnostic;
+mod section;
+mod units;
+
+use std::path::{Path, PathBuf};
+
+use handfast_engine::policy::{Policy, Ports};
+
+pub use diagnostic::{Diagnostic, Diagnostics};
+
+use section::{Reader, Section};
+
+/// Access to the files that a configuration names, and to the configuration's own permissions.
+pub trait FileReader {
+    /// The octets of a file, or why not.
+    fn read(&self, path: &Path) -> Result<Vec<u8>, String>;
+    /// The permission bits of a file (`st_mode & 0o777`), or why not.
+    fn mode(&self, path: &Path) -> Result<u32, String>;
+}
+
+/// How logs are written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The `[daemon]` table.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DaemonConfig {
+    /// UDP port of plain IKE.
+    pub ike_port: u16,
+    /// UDP port of NAT traversal.
+    pub natt_port: u16,
+    /// The control socket.
+    pub socket: PathBuf,
+    /// Log format.
+    pub log: LogFormat,
+    /// Log level or filter ("info", "debug", "handfast=trace").
+    pub log_level: String,
+    /// How many half-open SAs strangers may hold.
+    pub half_open_limit: usize,
+    /// Name of the TUN device.
+    pub tun: String,
+    /// Its MTU; `None` for what fits.
+    pub mtu: Option<u16>,
+}
+
+/// The whole configuration but for what became [`Policy`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Config {
+    /// The `[daemon]` table.
+    pub daemon: DaemonConfig,
+}
+
+/// A configuration without mistakes.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// What the daemon needs.
+    pub config: Config,
+    /// What the engine needs.
+    pub policy: Policy,
+    /// What is allowed but probably not meant.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// Reads a configuration. `name` is its path, for messages, its permissions and the secret files beside it.
+pub fn load(name: &str, text: &str, files: &dyn FileReader) -> Result<Loaded, Diagnostics> {
+    let mut reader = Reader::new(name, text, files);
+    let root = match toml::de::DeTable::parse(text) {
+        Ok(root) => root,
+        Err(error) => {
+            let at = error.span().map_or(0, |span| span.start);
+            reader.error(at, format!("not TOML: {}", error.message()), "key = value lines and [tables]", "");
+            return Err(reader.into_diagnostics());
+        }
+    };
+    let mut root = Section::new(root.get_ref(), 0);
+    let daemon = daemon::read(root.table(&mut reader, "daemon"), &mut reader);
+    let mut connections = vec![];
+    if let Some(table) = root.table(&mut reader, "connection") {
+        for (name, at, section) in table.tables(&mut reader) {
+            connections.extend(connection::read(&name, at, section, &mut reader));
+        }
+    }
+    root.finish(&mut reader);
+    if connections.is_empty() && !reader.has_errors() {
+        reader.error(0, "no connection".into(), "at least one [connection.NAME] table", "docs/configuration.md has an example");
+    }
+    connection::check_overlap(&connections, &mut reader);
+    reader.check_mode();
+    if reader.has_errors() {
+        return Err(reader.into_diagnostics());
+    }
+    let policy = Policy {
+        ports: Ports { ike: daemon.ike_port, natt: daemon.natt_port },
+        half_open_limit: daemon.half_open_limit,
+        connections: connections.into_iter().map(|c| c.connection.into()).collect(),
+    };
+    Ok(Loaded { config: Config { daemon }, policy, warnings: reader.into_diagnostics().0 })
+}

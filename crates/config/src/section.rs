@@ -1,0 +1,270 @@
+//! Walking through TOML tables: every key is asked for by name and type, and what nobody asked for is a mistake.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use toml::de::{DeTable, DeValue};
+
+use crate::FileReader;
+use crate::diagnostic::{Diagnostic, Diagnostics};
+
+/// The file at hand and what was found wrong with it.
+pub(crate) struct Reader<'t> {
+    file: &'t str,
+    text: &'t str,
+    files: &'t dyn FileReader,
+    found: Vec<Diagnostic>,
+    /// Where the file itself has a secret.
+    pub secret_at: Option<usize>,
+}
+
+impl<'t> Reader<'t> {
+    pub fn new(file: &'t str, text: &'t str, files: &'t dyn FileReader) -> Self {
+        Self { file, text, files, found: vec![], secret_at: None }
+    }
+
+    pub fn error(&mut self, at: usize, message: String, expected: &str, hint: &str) {
+        self.add(at, message, expected, hint, false);
+    }
+
+    pub fn warning(&mut self, at: usize, message: String, hint: &str) {
+        self.add(at, message, "", hint, true);
+    }
+
+    fn add(&mut self, at: usize, message: String, expected: &str, hint: &str, warning: bool) {
+        let (line, column) = self.position(at);
+        let (expected, hint) = (expected.to_string(), hint.to_string());
+        let file = self.file.to_string();
+        self.found.push(Diagnostic { file, line, column, message, expected, hint, warning, offset: at });
+    }
+
+    fn position(&self, at: usize) -> (usize, usize) {
+        let before = self.text.get(..at).unwrap_or(self.text);
+        let line_start = before.rfind('\n').map_or(0, |n| n + 1);
+        (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+    }
+
+    /// "FILE:LINE", for refusals.
+    pub fn place(&self, at: usize) -> String {
+        format!("{}:{}", self.file, self.position(at).0)
+    }
+
+    pub fn has_errors(&self) -> bool {
+        self.found.iter().any(|d| !d.warning)
+    }
+
+    pub fn into_diagnostics(mut self) -> Diagnostics {
+        self.found.sort_by_key(|d| d.offset);
+        Diagnostics(self.found, self.text.to_string())
+    }
+
+    /// A file with a secret must be its owner's alone.
+    pub fn check_mode(&mut self) {
+        if let Some(at) = self.secret_at {
+            let path = PathBuf::from(self.file);
+            self.check_mode_of(at, &path);
+        }
+    }
+
+    fn check_mode_of(&mut self, at: usize, path: &Path) -> bool {
+        match self.files.mode(path) {
+            Ok(mode) if mode & 0o077 != 0 => {
+                let message = format!("{} holds a secret and others can read it (mode {:03o})", path.display(), mode & 0o777);
+                self.error(at, message, "mode 600", &format!("chmod 600 {}", path.display()));
+                false
+            }
+            Ok(_) => true,
+            Err(why) => {
+                self.error(at, format!("{}: {why}", path.display()), "a file that can be read", "");
+                false
+            }
+        }
+    }
+
+    /// The secret in a file of its own, without the line's end.
+    pub fn secret_file(&mut self, at: usize, named: &str) -> Option<Vec<u8>> {
+        let beside = Path::new(self.file).parent().unwrap_or(Path::new(""));
+        let path = beside.join(named);
+        if !self.check_mode_of(at, &path) {
+            return None;
+        }
+        match self.files.read(&path) {
+            Ok(octets) => Some(octets.trim_ascii_end().to_vec()),
+            Err(why) => {
+                self.error(at, format!("{}: {why}", path.display()), "a file that can be read", "");
+                None
+            }
+        }
+    }
+}
+
+/// A table of which keys are taken one by one.
+pub(crate) struct Section<'a, 'i> {
+    table: &'a DeTable<'i>,
+    /// Where it begins.
+    pub at: usize,
+    asked: Vec<&'static str>,
+}
+
+impl<'a, 'i> Section<'a, 'i> {
+    pub fn new(table: &'a DeTable<'i>, at: usize) -> Self {
+        Self { table, at, asked: vec![] }
+    }
+
+    /// A value with its place.
+    fn value(&mut self, key: &'static str) -> Option<(&'a DeValue<'i>, usize)> {
+        self.asked.push(key);
+        let (_, value) = self.table.iter().find(|(name, _)| name.get_ref() == key)?;
+        Some((value.get_ref(), value.span().start))
+    }
+
+    pub fn has(&self, key: &str) -> bool {
+        self.table.iter().any(|(name, _)| name.get_ref() == key)
+    }
+
+    pub fn table(&mut self, reader: &mut Reader<'_>, key: &'static str) -> Option<Section<'a, 'i>> {
+        match self.value(key)? {
+            (DeValue::Table(table), at) => Some(Section::new(table, at)),
+            (other, at) => {
+                reader.error(at, format!("{key} is {}", kind(other)), &format!("a table: [{key}]"), "");
+                None
+            }
+        }
+    }
+
+    /// All keys as tables: name, place of the name, table.
+    pub fn tables(&self, reader: &mut Reader<'_>) -> Vec<(String, usize, Section<'a, 'i>)> {
+        let mut list = vec![];
+        for (name, value) in self.table.iter() {
+            let (at, name) = (name.span().start, name.get_ref().to_string());
+            match value.get_ref() {
+                DeValue::Table(table) => list.push((name, at, Section::new(table, at))),
+                other => reader.error(at, format!("{name} is {}", kind(other)), "a table: [connection.NAME]", ""),
+            }
+        }
+        list.sort_by_key(|(_, at, _)| *at);
+        list
+    }
+
+    pub fn text(&mut self, reader: &mut Reader<'_>, key: &'static str, expected: &str) -> Option<(String, usize)> {
+        match self.value(key)? {
+            (DeValue::String(text), at) => Some((text.to_string(), at)),
+            (other, at) => {
+                reader.error(at, format!("{key} is {}", kind(other)), expected, "");
+                None
+            }
+        }
+    }
+
+    /// A text, or a list of texts.
+    pub fn texts(&mut self, reader: &mut Reader<'_>, key: &'static str, expected: &str) -> Vec<(String, usize)> {
+        let Some((value, at)) = self.value(key) else { return vec![] };
+        let items: Vec<(&DeValue<'_>, usize)> = match value {
+            DeValue::Array(list) => list.iter().map(|v| (v.get_ref(), v.span().start)).collect(),
+            one => vec![(one, at)],
+        };
+        let mut texts = vec![];
+        for (item, at) in items {
+            match item {
+                DeValue::String(text) => texts.push((text.to_string(), at)),
+                other => reader.error(at, format!("{key} is {}", kind(other)), expected, ""),
+            }
+        }
+        texts
+    }
+
+    /// A text that is then read as `T`, whose error explains itself.
+    pub fn parsed<T: FromStr>(&mut self, reader: &mut Reader<'_>, key: &'static str, expected: &str) -> Option<(T, usize)>
+    where
+        T::Err: std::fmt::Display,
+    {
+        let (text, at) = self.text(reader, key, expected)?;
+        parse(reader, key, &text, at, expected).map(|value| (value, at))
+    }
+
+    /// A whole number in a range.
+    pub fn number(&mut self, reader: &mut Reader<'_>, key: &'static str, least: u64, most: u64) -> Option<u64> {
+        let expected = format!("a whole number from {least} to {most}");
+        let (value, at) = self.value(key)?;
+        let number = match value {
+            DeValue::Integer(n) => u64::from_str_radix(n.as_str(), n.radix()).ok(),
+            other => {
+                reader.error(at, format!("{key} is {}", kind(other)), &expected, "");
+                return None;
+            }
+        };
+        match number.filter(|n| (least..=most).contains(n)) {
+            Some(n) => Some(n),
+            None => {
+                reader.error(at, format!("{key} is out of range"), &expected, "");
+                None
+            }
+        }
+    }
+
+    /// One of some words.
+    pub fn word<T: Copy>(&mut self, reader: &mut Reader<'_>, key: &'static str, words: &[(&str, T)]) -> Option<T> {
+        let list = words.iter().map(|(w, _)| format!("\"{w}\"")).collect::<Vec<_>>().join(" or ");
+        let (text, at) = self.text(reader, key, &list)?;
+        let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
+        if found.is_none() {
+            reader.error(at, format!("{key} is {text:?}"), &list, "");
+        }
+        found
+    }
+
+    /// Complains of the keys that nobody asked for.
+    pub fn finish(self, reader: &mut Reader<'_>) {
+        for (name, _) in self.table.iter() {
+            let key = name.get_ref().as_ref();
+            if self.asked.contains(&key) {
+                continue;
+            }
+            let near = self.asked.iter().map(|a| (distance(key, a), *a)).min().filter(|(d, _)| *d <= 3);
+            let hint = near.map_or(String::new(), |(_, near)| format!("did you mean {near}?"));
+            let mut known = self.asked.clone();
+            known.sort_unstable();
+            reader.error(name.span().start, format!("unknown key {key}"), &format!("one of {}", known.join(", ")), &hint);
+        }
+    }
+}
+
+pub(crate) fn parse<T: FromStr>(reader: &mut Reader<'_>, key: &str, text: &str, at: usize, expected: &str) -> Option<T>
+where
+    T::Err: std::fmt::Display,
+{
+    match text.parse() {
+        Ok(value) => Some(value),
+        Err(why) => {
+            reader.error(at, format!("{key}: {why}"), expected, "");
+            None
+        }
+    }
+}
+
+fn kind(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "a text",
+        DeValue::Integer(_) => "a number",
+        DeValue::Float(_) => "a number with a fraction",
+        DeValue::Boolean(_) => "true or false",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a table",
+    }
+}
+
+/// Levenshtein's distance.
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.bytes().enumerate() {
+        let mut diagonal = i;
+        row[0] = i + 1;
+        for (j, y) in b.bytes().enumerate() {
+            let above = row[j + 1];
+            row[j + 1] = (diagonal + usize::from(x != y)).min(above + 1).min(row[j] + 1);
+            diagonal = above;
+        }
+    }
+    row[b.len()]
+}

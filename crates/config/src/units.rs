@@ -1,0 +1,97 @@
+//! Durations and secrets as people write them.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+/// "500ms", "30s", "5m", "1h" or "off" (zero).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Span(pub Duration);
+
+pub(crate) const SPAN: &str = "a duration such as \"500ms\", \"30s\", \"5m\" or \"1h\"";
+
+impl FromStr for Span {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "off" {
+            return Ok(Self(Duration::ZERO));
+        }
+        let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let (number, unit) = text.split_at(digits);
+        let number: u64 = number.parse().map_err(|_| format!("{text:?} is not a duration"))?;
+        let per = match unit {
+            "ms" => return Ok(Self(Duration::from_millis(number))),
+            "s" => 1,
+            "m" => 60,
+            "h" => 3600,
+            "d" => 86_400,
+            _ => return Err(format!("{text:?} is not a duration")),
+        };
+        number.checked_mul(per).map(|s| Self(Duration::from_secs(s))).ok_or_else(|| format!("{text:?} is too long"))
+    }
+}
+
+/// A secret as written: text, "0x" and hexadecimal, or "0s" and base64, as other daemons have it.
+pub(crate) fn secret(text: &str) -> Result<Vec<u8>, &'static str> {
+    if let Some(hex) = text.strip_prefix("0x") {
+        return from_hex(hex).ok_or("not hexadecimal after 0x");
+    }
+    if let Some(base64) = text.strip_prefix("0s") {
+        return from_base64(base64).ok_or("not base64 after 0s");
+    }
+    Ok(text.as_bytes().to_vec())
+}
+
+fn from_hex(text: &str) -> Option<Vec<u8>> {
+    let digits: Option<Vec<u8>> = text.chars().map(|c| c.to_digit(16).map(|d| d as u8)).collect();
+    let digits = digits.filter(|d| d.len() % 2 == 0)?;
+    Some(digits.chunks(2).map(|pair| pair.iter().fold(0, |value, digit| value << 4 | digit)).collect())
+}
+
+fn from_base64(text: &str) -> Option<Vec<u8>> {
+    let body = text.trim_end_matches('=');
+    let mut out = vec![];
+    let (mut bits, mut held) = (0u32, 0);
+    for c in body.bytes() {
+        let value = match c {
+            b'A'..=b'Z' => c - b'A',
+            b'a'..=b'z' => c - b'a' + 26,
+            b'0'..=b'9' => c - b'0' + 52,
+            b'+' => 62,
+            b'/' => 63,
+            _ => return None,
+        };
+        bits = bits << 6 | u32::from(value);
+        held += 6;
+        if held >= 8 {
+            held -= 8;
+            out.push((bits >> held) as u8);
+        }
+    }
+    (body.len() % 4 != 1).then_some(out)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations() {
+        assert_eq!("500ms".parse::<Span>().unwrap().0, Duration::from_millis(500));
+        assert_eq!("2h".parse::<Span>().unwrap().0, Duration::from_secs(7200));
+        assert_eq!("off".parse::<Span>().unwrap().0, Duration::ZERO);
+        for bad in ["", "5", "s", "5 s", "-1s", "1w", "99999999999999999999s"] {
+            assert!(bad.parse::<Span>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn secrets() {
+        assert_eq!(secret("0x00ff").unwrap(), [0, 255]);
+        assert_eq!(secret("0sAP8=").unwrap(), [0, 255]);
+        assert_eq!(secret("0sTWFu").unwrap(), b"Man");
+        assert_eq!(secret("plain").unwrap(), b"plain");
+        assert!(secret("0x0").is_err() && secret("0xzz").is_err() && secret("0s*").is_err());
+    }
+}
