@@ -28,7 +28,12 @@ pub(crate) fn read(section: Option<Section<'_, '_>>, reader: &mut Reader<'_>) ->
     config.ike_port = s.number(reader, "ike_port", 1, 65_535).map_or(config.ike_port, port);
     config.natt_port = s.number(reader, "natt_port", 1, 65_535).map_or(config.natt_port, port);
     if config.ike_port == config.natt_port {
-        reader.error(s.at, "ike_port and natt_port are the same".into(), "two different ports", "");
+        reader.error(
+            s.at,
+            "ike_port and natt_port are the same".into(),
+            "two different ports",
+            "",
+        );
     }
     if let Some((socket, _)) = s.text(reader, "socket", "a path") {
         config.socket = socket.into();
@@ -39,10 +44,17 @@ pub(crate) fn read(section: Option<Section<'_, '_>>, reader: &mut Reader<'_>) ->
         config.log_level = level;
     }
     let limit = s.number(reader, "half_open_limit", 1, 1_000_000);
-    config.half_open_limit = limit.and_then(|n| usize::try_from(n).ok()).unwrap_or(config.half_open_limit);
+    config.half_open_limit = limit
+        .and_then(|n| usize::try_from(n).ok())
+        .unwrap_or(config.half_open_limit);
     if let Some((tun, at)) = s.text(reader, "tun", "a device's name") {
         if tun.is_empty() || tun.len() > MAX_DEVICE_NAME || tun.contains(['/', ' ']) {
-            reader.error(at, format!("{tun:?} cannot name a device"), "1 to 15 letters and digits", "");
+            reader.error(
+                at,
+                format!("{tun:?} cannot name a device"),
+                "1 to 15 letters and digits",
+                "",
+            );
         }
         config.tun = tun;
     }

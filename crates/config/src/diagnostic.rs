@@ -56,20 +56,33 @@ impl Diagnostics {
     pub fn render(&self, colour: bool) -> String {
         let mut out = vec![];
         for d in &self.0 {
-            let kind = if d.warning { ReportKind::Warning } else { ReportKind::Error };
-            let length = self.1.get(d.offset..).and_then(|rest| rest.lines().next()).map_or(0, |l| l.trim_end().len());
+            let kind = if d.warning {
+                ReportKind::Warning
+            } else {
+                ReportKind::Error
+            };
+            let length = self
+                .1
+                .get(d.offset..)
+                .and_then(|rest| rest.lines().next())
+                .map_or(0, |l| l.trim_end().len());
             let span = (d.file.as_str(), d.offset..d.offset + length.max(1));
             let mut label = Label::new(span.clone()).with_color(Color::Red);
             if !d.expected.is_empty() {
                 label = label.with_message(format!("expected {}", d.expected));
             }
             let config = Config::default().with_color(colour).with_index_type(IndexType::Byte);
-            let mut report = Report::build(kind, span).with_config(config).with_message(&d.message).with_label(label);
+            let mut report = Report::build(kind, span)
+                .with_config(config)
+                .with_message(&d.message)
+                .with_label(label);
             if !d.hint.is_empty() {
                 report = report.with_help(&d.hint);
             }
             // Writing to memory does not fail.
-            let _ = report.finish().write((d.file.as_str(), Source::from(self.1.as_str())), &mut out);
+            let _ = report
+                .finish()
+                .write((d.file.as_str(), Source::from(self.1.as_str())), &mut out);
         }
         String::from_utf8_lossy(&out).into_owned()
     }

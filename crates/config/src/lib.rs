@@ -82,7 +82,12 @@ pub fn load(name: &str, text: &str, files: &dyn FileReader) -> Result<Loaded, Di
         Ok(root) => root,
         Err(error) => {
             let at = error.span().map_or(0, |span| span.start);
-            reader.error(at, format!("not TOML: {}", error.message()), "key = value lines and [tables]", "");
+            reader.error(
+                at,
+                format!("not TOML: {}", error.message()),
+                "key = value lines and [tables]",
+                "",
+            );
             return Err(reader.into_diagnostics());
         }
     };
@@ -96,7 +101,12 @@ pub fn load(name: &str, text: &str, files: &dyn FileReader) -> Result<Loaded, Di
     }
     root.finish(&mut reader);
     if connections.is_empty() && !reader.has_errors() {
-        reader.error(0, "no connection".into(), "at least one [connection.NAME] table", "docs/configuration.md has an example");
+        reader.error(
+            0,
+            "no connection".into(),
+            "at least one [connection.NAME] table",
+            "docs/configuration.md has an example",
+        );
     }
     connection::check_overlap(&connections, &mut reader);
     reader.check_mode();
@@ -104,9 +114,16 @@ pub fn load(name: &str, text: &str, files: &dyn FileReader) -> Result<Loaded, Di
         return Err(reader.into_diagnostics());
     }
     let policy = Policy {
-        ports: Ports { ike: daemon.ike_port, natt: daemon.natt_port },
+        ports: Ports {
+            ike: daemon.ike_port,
+            natt: daemon.natt_port,
+        },
         half_open_limit: daemon.half_open_limit,
         connections: connections.into_iter().map(|c| c.connection.into()).collect(),
     };
-    Ok(Loaded { config: Config { daemon }, policy, warnings: reader.into_diagnostics().0 })
+    Ok(Loaded {
+        config: Config { daemon },
+        policy,
+        warnings: reader.into_diagnostics().0,
+    })
 }

@@ -20,7 +20,13 @@ pub(crate) struct Reader<'t> {
 
 impl<'t> Reader<'t> {
     pub fn new(file: &'t str, text: &'t str, files: &'t dyn FileReader) -> Self {
-        Self { file, text, files, found: vec![], secret_at: None }
+        Self {
+            file,
+            text,
+            files,
+            found: vec![],
+            secret_at: None,
+        }
     }
 
     pub fn error(&mut self, at: usize, message: String, expected: &str, hint: &str) {
@@ -35,13 +41,25 @@ impl<'t> Reader<'t> {
         let (line, column) = self.position(at);
         let (expected, hint) = (expected.to_string(), hint.to_string());
         let file = self.file.to_string();
-        self.found.push(Diagnostic { file, line, column, message, expected, hint, warning, offset: at });
+        self.found.push(Diagnostic {
+            file,
+            line,
+            column,
+            message,
+            expected,
+            hint,
+            warning,
+            offset: at,
+        });
     }
 
     fn position(&self, at: usize) -> (usize, usize) {
         let before = self.text.get(..at).unwrap_or(self.text);
         let line_start = before.rfind('\n').map_or(0, |n| n + 1);
-        (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+        (
+            before.matches('\n').count() + 1,
+            before[line_start..].chars().count() + 1,
+        )
     }
 
     /// "FILE:LINE", for refusals.
@@ -69,7 +87,11 @@ impl<'t> Reader<'t> {
     fn check_mode_of(&mut self, at: usize, path: &Path) -> bool {
         match self.files.mode(path) {
             Ok(mode) if mode & 0o077 != 0 => {
-                let message = format!("{} holds a secret and others can read it (mode {:03o})", path.display(), mode & 0o777);
+                let message = format!(
+                    "{} holds a secret and others can read it (mode {:03o})",
+                    path.display(),
+                    mode & 0o777
+                );
                 self.error(at, message, "mode 600", &format!("chmod 600 {}", path.display()));
                 false
             }
@@ -108,7 +130,11 @@ pub(crate) struct Section<'a, 'i> {
 
 impl<'a, 'i> Section<'a, 'i> {
     pub fn new(table: &'a DeTable<'i>, at: usize) -> Self {
-        Self { table, at, asked: vec![] }
+        Self {
+            table,
+            at,
+            asked: vec![],
+        }
     }
 
     /// A value with its place.
@@ -126,7 +152,12 @@ impl<'a, 'i> Section<'a, 'i> {
         match self.value(key)? {
             (DeValue::Table(table), at) => Some(Section::new(table, at)),
             (other, at) => {
-                reader.error(at, format!("{key} is {}", kind(other)), &format!("a table: [{key}]"), "");
+                reader.error(
+                    at,
+                    format!("{key} is {}", kind(other)),
+                    &format!("a table: [{key}]"),
+                    "",
+                );
                 None
             }
         }
@@ -139,7 +170,12 @@ impl<'a, 'i> Section<'a, 'i> {
             let (at, name) = (name.span().start, name.get_ref().to_string());
             match value.get_ref() {
                 DeValue::Table(table) => list.push((name, at, Section::new(table, at))),
-                other => reader.error(at, format!("{name} is {}", kind(other)), "a table: [connection.NAME]", ""),
+                other => reader.error(
+                    at,
+                    format!("{name} is {}", kind(other)),
+                    "a table: [connection.NAME]",
+                    "",
+                ),
             }
         }
         list.sort_by_key(|(_, at, _)| *at);
@@ -158,7 +194,9 @@ impl<'a, 'i> Section<'a, 'i> {
 
     /// A text, or a list of texts.
     pub fn texts(&mut self, reader: &mut Reader<'_>, key: &'static str, expected: &str) -> Vec<(String, usize)> {
-        let Some((value, at)) = self.value(key) else { return vec![] };
+        let Some((value, at)) = self.value(key) else {
+            return vec![];
+        };
         let items: Vec<(&DeValue<'_>, usize)> = match value {
             DeValue::Array(list) => list.iter().map(|v| (v.get_ref(), v.span().start)).collect(),
             one => vec![(one, at)],
@@ -174,7 +212,12 @@ impl<'a, 'i> Section<'a, 'i> {
     }
 
     /// A text that is then read as `T`, whose error explains itself.
-    pub fn parsed<T: FromStr>(&mut self, reader: &mut Reader<'_>, key: &'static str, expected: &str) -> Option<(T, usize)>
+    pub fn parsed<T: FromStr>(
+        &mut self,
+        reader: &mut Reader<'_>,
+        key: &'static str,
+        expected: &str,
+    ) -> Option<(T, usize)>
     where
         T::Err: std::fmt::Display,
     {
@@ -204,7 +247,11 @@ impl<'a, 'i> Section<'a, 'i> {
 
     /// One of some words.
     pub fn word<T: Copy>(&mut self, reader: &mut Reader<'_>, key: &'static str, words: &[(&str, T)]) -> Option<T> {
-        let list = words.iter().map(|(w, _)| format!("\"{w}\"")).collect::<Vec<_>>().join(" or ");
+        let list = words
+            .iter()
+            .map(|(w, _)| format!("\"{w}\""))
+            .collect::<Vec<_>>()
+            .join(" or ");
         let (text, at) = self.text(reader, key, &list)?;
         let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
         if found.is_none() {
@@ -220,11 +267,21 @@ impl<'a, 'i> Section<'a, 'i> {
             if self.asked.contains(&key) {
                 continue;
             }
-            let near = self.asked.iter().map(|a| (distance(key, a), *a)).min().filter(|(d, _)| *d <= 3);
+            let near = self
+                .asked
+                .iter()
+                .map(|a| (distance(key, a), *a))
+                .min()
+                .filter(|(d, _)| *d <= 3);
             let hint = near.map_or(String::new(), |(_, near)| format!("did you mean {near}?"));
             let mut known = self.asked.clone();
             known.sort_unstable();
-            reader.error(name.span().start, format!("unknown key {key}"), &format!("one of {}", known.join(", ")), &hint);
+            reader.error(
+                name.span().start,
+                format!("unknown key {key}"),
+                &format!("one of {}", known.join(", ")),
+                &hint,
+            );
         }
     }
 }

@@ -27,7 +27,10 @@ impl FromStr for Span {
             "d" => 86_400,
             _ => return Err(format!("{text:?} is not a duration")),
         };
-        number.checked_mul(per).map(|s| Self(Duration::from_secs(s))).ok_or_else(|| format!("{text:?} is too long"))
+        number
+            .checked_mul(per)
+            .map(|s| Self(Duration::from_secs(s)))
+            .ok_or_else(|| format!("{text:?} is too long"))
     }
 }
 
@@ -45,7 +48,12 @@ pub(crate) fn secret(text: &str) -> Result<Vec<u8>, &'static str> {
 fn from_hex(text: &str) -> Option<Vec<u8>> {
     let digits: Option<Vec<u8>> = text.chars().map(|c| c.to_digit(16).map(|d| d as u8)).collect();
     let digits = digits.filter(|d| d.len() % 2 == 0)?;
-    Some(digits.chunks(2).map(|pair| pair.iter().fold(0, |value, digit| value << 4 | digit)).collect())
+    Some(
+        digits
+            .chunks(2)
+            .map(|pair| pair.iter().fold(0, |value, digit| value << 4 | digit))
+            .collect(),
+    )
 }
 
 fn from_base64(text: &str) -> Option<Vec<u8>> {

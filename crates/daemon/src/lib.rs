@@ -2,4 +2,15 @@
 
 #![deny(unsafe_code)] // except in net/sys.rs
 
+pub mod cli;
+pub mod control;
+pub mod demo;
+pub mod keylog;
+pub mod logging;
 pub mod net;
+pub mod pcapng;
+pub mod run;
+pub mod runtime;
+pub mod table;
+pub mod tunnels;
+pub mod waiting;

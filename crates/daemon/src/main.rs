@@ -1,2 +1,7 @@
-//! Daemon
-fn main() {}
+//! The `handfast` program.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    handfast::cli::main()
+}

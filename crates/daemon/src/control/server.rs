@@ -1,0 +1,120 @@
+//! The daemon's side of the control socket.
+
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::sync::oneshot;
+
+use super::{ControlError, MAX_LINE, Request};
+
+/// Requests that wait for the daemon; further callers wait at their end.
+const QUEUE: usize = 16;
+
+/// Listens.
+pub struct Server {
+    path: PathBuf,
+    calls: Receiver<Call>,
+    accepting: tokio::task::JoinHandle<()>,
+}
+
+/// One request and where its answer goes.
+pub struct Call {
+    /// What is wanted.
+    pub request: Request,
+    /// To be answered once.
+    pub reply: Reply,
+}
+
+/// Takes the answer to one request.
+pub struct Reply(oneshot::Sender<Value>);
+
+impl Reply {
+    /// Answers. A caller that has gone does not matter.
+    pub fn send(self, answer: Value) {
+        self.0.send(answer).ok();
+    }
+}
+
+impl Server {
+    /// Makes the socket. One that a dead daemon left is replaced. Must be called within a tokio runtime.
+    pub fn bind(path: &Path) -> Result<Self, ControlError> {
+        let fault = |e| ControlError::Bind(path.to_path_buf(), e);
+        let is_socket = std::fs::symlink_metadata(path).is_ok_and(|m| m.file_type().is_socket());
+        if is_socket {
+            match std::os::unix::net::UnixStream::connect(path) {
+                Ok(_) => return Err(ControlError::Taken(path.to_path_buf())),
+                Err(e) if e.kind() == std::io::ErrorKind::ConnectionRefused => {
+                    std::fs::remove_file(path).map_err(fault)?;
+                }
+                Err(e) => return Err(fault(e)),
+            }
+        }
+        let listener = UnixListener::bind(path).map_err(fault)?;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(fault)?;
+        let (to_daemon, calls) = channel(QUEUE);
+        let accepting = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(converse(stream, to_daemon.clone()));
+            }
+        });
+        Ok(Self {
+            path: path.to_path_buf(),
+            calls,
+            accepting,
+        })
+    }
+
+    /// The next request.
+    pub async fn next(&mut self) -> Call {
+        match self.calls.recv().await {
+            Some(call) => call,
+            // The listener has ended; nothing will ever come.
+            None => std::future::pending().await,
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.accepting.abort();
+        // Gone already is as good.
+        std::fs::remove_file(&self.path).ok();
+    }
+}
+
+/// Serves one caller until it goes.
+async fn converse(stream: UnixStream, to_daemon: Sender<Call>) {
+    let (read, mut write) = stream.into_split();
+    let mut read = BufReader::new(read);
+    loop {
+        let mut line = vec![];
+        let limit = MAX_LINE as u64;
+        match (&mut read).take(limit).read_until(b'\n', &mut line).await {
+            Ok(n) if n > 0 && line.ends_with(b"\n") => {}
+            _ => return,
+        }
+        let answer = match serde_json::from_slice::<Request>(&line) {
+            Ok(request) => {
+                let (reply, answer) = oneshot::channel();
+                let call = Call {
+                    request,
+                    reply: Reply(reply),
+                };
+                if to_daemon.send(call).await.is_err() {
+                    return;
+                }
+                answer
+                    .await
+                    .unwrap_or_else(|_| json!({ "ok": false, "error": "the daemon is stopping" }))
+            }
+            Err(e) => json!({ "ok": false, "error": format!("not a request: {e}") }),
+        };
+        if write.write_all(format!("{answer}\n").as_bytes()).await.is_err() {
+            return;
+        }
+    }
+}

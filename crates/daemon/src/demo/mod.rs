@@ -1,0 +1,210 @@
+//! `handfast demo`: two full endpoints on loopback, without root.
+
+mod endpoint;
+mod packets;
+mod policy;
+mod report;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use handfast_engine::{Command, Event, Input};
+
+use crate::cli::DemoOptions;
+use crate::keylog::KeyLogWriter;
+use crate::pcapng::PcapngWriter;
+use crate::runtime::{now, until};
+use endpoint::{Endpoint, Wire};
+use report::Report;
+
+/// The longest any step of the demo takes.
+const STEP: Duration = Duration::from_secs(20);
+
+/// Runs the demo and says how it went.
+pub fn run(options: DemoOptions) -> ExitCode {
+    let mut report = Report::new(options.json);
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return report.failed(&format!("the event loop cannot start: {error}")),
+    };
+    match runtime.block_on(Demo::run(&options, &mut report)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => report.failed(&reason),
+    }
+}
+
+/// What the demo counts.
+#[derive(Default)]
+pub struct Totals {
+    /// Packets given to ESP, both directions.
+    pub sent: u64,
+    /// Packets that came out at the other end with the same octets.
+    pub received: u64,
+    /// Tampered packets that were dropped.
+    pub tampered_dropped: u64,
+    /// Replayed packets that were dropped.
+    pub replayed_dropped: u64,
+}
+
+struct Demo<'r> {
+    ends: [Endpoint; 2],
+    wire: Wire,
+    report: &'r mut Report,
+}
+
+impl<'r> Demo<'r> {
+    async fn run(options: &DemoOptions, report: &'r mut Report) -> Result<(), String> {
+        let (capture, keylog) = match &options.capture {
+            Some(dir) => {
+                // The key log makes the directory, for the owner only.
+                let keylog = KeyLogWriter::create(dir).map_err(|e| format!("{}: {e}", dir.display()))?;
+                let file = dir.join("demo.pcapng");
+                (
+                    Some(PcapngWriter::create(&file).map_err(|e| format!("{}: {e}", file.display()))?),
+                    Some(keylog),
+                )
+            }
+            None => (None, None),
+        };
+        let sockets = [policy::sockets()?, policy::sockets()?];
+        let ports = [sockets[0].1, sockets[1].1];
+        let [a, b] = sockets;
+        let policy = |me: usize| policy::policy(me, ports, options.suite.as_deref(), options.esp.as_deref());
+        let ends = [
+            Endpoint::new("A", a.0, ports[0], policy(0)?, keylog.is_some())?,
+            Endpoint::new("B", b.0, ports[1], policy(1)?, false)?,
+        ];
+        let mut demo = Demo {
+            ends,
+            wire: Wire::new(ports, capture, keylog),
+            report,
+        };
+        demo.report.begin(&options.capture);
+        demo.connect().await?;
+        let mut totals = Totals::default();
+        demo.traffic(u64::from(options.packets), &mut totals).await?;
+        demo.tamper(&mut totals).await?;
+        demo.replay(&mut totals).await?;
+        demo.disconnect().await?;
+        demo.wire.finish()?;
+        demo.report.result(&totals)
+    }
+
+    async fn connect(&mut self) -> Result<(), String> {
+        let connection = policy::NAME.to_string();
+        self.ends[0].feed(Input::Command(Command::Up { connection }), &mut self.wire);
+        self.ends[1].feed(Input::Timer, &mut self.wire);
+        self.pump("the tunnel to come up", |ends| ends.iter().all(|e| e.is_up))
+            .await?;
+        let status = self.ends[0].core.status(now());
+        self.report.established(&self.ends, &status)
+    }
+
+    async fn traffic(&mut self, packets: u64, totals: &mut Totals) -> Result<(), String> {
+        let started = now();
+        let mut number = 0;
+        while number < packets {
+            let burst = (packets - number).min(32);
+            for side in [0, 1] {
+                for n in number..number + burst {
+                    self.ends[side].send_packet(&packets::packet(side, n), &mut self.wire)?;
+                    totals.sent += 1;
+                }
+            }
+            number += burst;
+            let wanted = number;
+            self.pump("the packets to arrive", |ends| {
+                ends.iter().all(|e| e.received >= wanted)
+            })
+            .await?;
+        }
+        totals.received = self.ends.iter().map(|e| e.received).sum();
+        self.report.traffic(totals, now().since(started));
+        Ok(())
+    }
+
+    /// One octet of a sealed packet changed on its way.
+    async fn tamper(&mut self, totals: &mut Totals) -> Result<(), String> {
+        let (path, mut sealed) = self.ends[0].seal(&packets::packet(0, u64::MAX))?;
+        let middle = sealed.len() / 2;
+        if let Some(octet) = sealed.get_mut(middle) {
+            *octet ^= 0x01;
+        }
+        self.ends[0].send_sealed(&path, &sealed)?;
+        self.pump("the tampered packet to arrive", |ends| {
+            ends[1].counters().dropped_integrity > 0
+        })
+        .await?;
+        totals.tampered_dropped = self.ends[1].counters().dropped_integrity;
+        self.report.dropped("tampered", totals.tampered_dropped);
+        Ok(())
+    }
+
+    /// The last packet of the traffic once more.
+    async fn replay(&mut self, totals: &mut Totals) -> Result<(), String> {
+        let Some((path, sealed)) = self.ends[0].last_sealed.clone() else {
+            return Err("no packet to replay".into());
+        };
+        self.ends[0].send_sealed(&path, &sealed)?;
+        self.pump("the replayed packet to arrive", |ends| {
+            ends[1].counters().dropped_replay > 0
+        })
+        .await?;
+        totals.replayed_dropped = self.ends[1].counters().dropped_replay;
+        self.report.dropped("replayed", totals.replayed_dropped);
+        Ok(())
+    }
+
+    async fn disconnect(&mut self) -> Result<(), String> {
+        let connection = policy::NAME.to_string();
+        self.ends[0].feed(Input::Command(Command::Down { connection }), &mut self.wire);
+        self.pump("the SAs to be deleted", |ends| {
+            ends.iter().all(|e| e.core.engine.sa_count() == 0)
+        })
+        .await?;
+        let left: usize = self.ends.iter().map(|e| e.core.plane.children().count()).sum();
+        if left > 0 {
+            return Err(format!("{left} child SAs are left after the end"));
+        }
+        self.report.deleted();
+        Ok(())
+    }
+
+    /// Carries datagrams and time until `done`.
+    async fn pump(&mut self, waiting_for: &str, done: impl Fn(&[Endpoint; 2]) -> bool) -> Result<(), String> {
+        let end = now() + STEP;
+        loop {
+            for (index, name) in [(0, "A"), (1, "B")] {
+                for event in std::mem::take(&mut self.ends[index].events) {
+                    self.report.event(name, &event);
+                    if let Event::Refused { refusal, .. } = &event {
+                        return Err(refusal.to_string());
+                    }
+                }
+            }
+            if done(&self.ends) {
+                return Ok(());
+            }
+            if now() >= end {
+                return Err(format!("waited too long for {waiting_for}"));
+            }
+            let deadline = self
+                .ends
+                .iter()
+                .filter_map(|e| e.core.engine.deadline())
+                .map(|(at, _)| at)
+                .min();
+            let sleep = until(deadline).min(Duration::from_millis(200));
+            let [a, b] = &mut self.ends;
+            tokio::select! {
+                biased;
+                _ = a.udp.readable() => a.receive(&mut self.wire),
+                _ = b.udp.readable() => b.receive(&mut self.wire),
+                () = tokio::time::sleep(sleep) => {
+                    a.feed(Input::Timer, &mut self.wire);
+                    b.feed(Input::Timer, &mut self.wire);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! The demo's two policies: one connection, each end's view of it.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use handfast_auth::{Identity, IdentityPattern};
+use handfast_crypto::proposal::{EspProposal, IkeProposal};
+use handfast_crypto::secret::Secret;
+use handfast_engine::policy::{
+    Authentication, ChildPolicy, Connection, Policy, Ports, Remote, Retransmit, Start, UdpEncapsulation,
+};
+use handfast_plane::op::Mode;
+use handfast_wire::selector::TrafficSelector;
+
+use crate::net::udp::{UdpConfig, UdpSet};
+
+/// The connection's name.
+pub const NAME: &str = "demo";
+/// Both ends are here.
+pub const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+/// The subnets behind A and B.
+pub const SUBNETS: [&str; 2] = ["10.1.0.0/16", "10.2.0.0/16"];
+
+/// Algorithms unless asked otherwise: modern, and what tshark 4.0 can decrypt.
+const IKE: &str = "aes128gcm16-prfsha256-x25519";
+const ESP: &str = "aes128gcm16";
+
+/// Two sockets on ports that the system chooses, in place of 500 and 4500.
+pub fn sockets() -> Result<(UdpSet, Ports), String> {
+    let config = UdpConfig {
+        addresses: vec![LOOPBACK],
+        ports: vec![0, 0],
+        mark: 0,
+    };
+    let udp = UdpSet::bind(&config).map_err(|e| e.to_string())?;
+    let bound = udp.local_addrs();
+    match bound.as_slice() {
+        [ike, natt] => {
+            let ports = Ports {
+                ike: ike.port(),
+                natt: natt.port(),
+            };
+            Ok((udp, ports))
+        }
+        _ => Err("loopback gave no two sockets".into()),
+    }
+}
+
+/// The policy of A (0) or B (1).
+pub fn policy(me: usize, ports: [Ports; 2], ike: Option<&str>, esp: Option<&str>) -> Result<Policy, String> {
+    let ike: IkeProposal = ike.unwrap_or(IKE).parse().map_err(|e| format!("--suite: {e}"))?;
+    let esp: EspProposal = esp.unwrap_or(ESP).parse().map_err(|e| format!("--esp: {e}"))?;
+    let peer = 1 - me;
+    let name = |who: usize| {
+        Identity::Fqdn(if who == 0 {
+            "a.demo.example".into()
+        } else {
+            "b.demo.example".into()
+        })
+    };
+    let subnet = |who: usize| SUBNETS[who].parse::<TrafficSelector>().map_err(|e| e.to_string());
+    let place = "the demo's own policy".to_string();
+    let child = ChildPolicy {
+        name: NAME.into(),
+        place: place.clone(),
+        mode: Mode::Tunnel,
+        local_ts: vec![subnet(me)?],
+        remote_ts: vec![subnet(peer)?],
+        esp: vec![esp],
+    };
+    let connection = Connection {
+        name: NAME.into(),
+        place,
+        local: vec![LOOPBACK],
+        remote: Remote::Address(LOOPBACK),
+        remote_port: ports[peer].ike,
+        remote_natt_port: ports[peer].natt,
+        local_id: name(me),
+        remote_id: IdentityPattern::Exact(name(peer)),
+        auth: Authentication {
+            psk: Secret::new(b"a secret for the demo alone".to_vec()),
+        },
+        ike: vec![ike],
+        children: vec![Arc::new(child)],
+        start: Start::Wait,
+        // Without root there is no IP protocol 50, so ESP goes in UDP.
+        udp_encapsulation: UdpEncapsulation::Always,
+        retransmit: Retransmit::default(),
+        liveness: Duration::ZERO,
+        keepalive: Duration::ZERO,
+    };
+    Ok(Policy {
+        ports: ports[me],
+        connections: vec![Arc::new(connection)],
+        half_open_limit: 10,
+    })
+}

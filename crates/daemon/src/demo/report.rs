@@ -1,0 +1,180 @@
+//! What the demo prints: for people, or as JSON lines.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use handfast_engine::event::Direction;
+use handfast_engine::{Event, Instant};
+use handfast_store::status::Status;
+use serde_json::{Value, json};
+
+use super::Totals;
+use super::endpoint::Endpoint;
+use crate::runtime::now;
+use crate::table;
+
+/// See the module.
+pub struct Report {
+    json: bool,
+    started: Instant,
+}
+
+impl Report {
+    pub fn new(json: bool) -> Self {
+        Self { json, started: now() }
+    }
+
+    fn elapsed(&self) -> Duration {
+        now().since(self.started)
+    }
+
+    fn say(&self, text: &str, line: Value) {
+        if self.json {
+            println!("{line}");
+        } else {
+            println!("{text}");
+        }
+    }
+
+    pub fn begin(&mut self, capture: &Option<PathBuf>) {
+        self.started = now();
+        if self.json {
+            return;
+        }
+        println!("Two IKEv2 endpoints, A and B, on this machine's loopback. No root, no kernel IPsec.\n");
+        if let Some(dir) = capture {
+            println!(
+                "Captured in {0}: open demo.pcapng with `WIRESHARK_CONFIG_DIR={0} wireshark -r {0}/demo.pcapng`.\n",
+                dir.display()
+            );
+        }
+    }
+
+    pub fn event(&self, name: &str, event: &Event) {
+        let Event::Message {
+            direction: Direction::Out,
+            summary,
+            size,
+            ..
+        } = event
+        else {
+            return;
+        };
+        let other = if name == "A" { "B" } else { "A" };
+        let time = self.elapsed().as_secs_f64();
+        self.say(
+            &format!(
+                "{:>9.3} ms  {name} -> {other}  {size:>4} octets  {summary}",
+                time * 1000.0
+            ),
+            json!({"event": "message", "from": name, "to": other, "name": summary, "size": size, "time_s": time}),
+        );
+    }
+
+    pub fn established(&self, ends: &[Endpoint; 2], status: &Status) -> Result<(), String> {
+        let sa = status.ike_sas.first().ok_or("A has no IKE SA to show")?;
+        let child = sa.children.first().ok_or("A has no child SA to show")?;
+        let line = json!({"event": "established", "ike_sa": sa});
+        if self.json {
+            println!("{line}");
+            return Ok(());
+        }
+        let value = serde_json::to_value(sa).map_err(|e| e.to_string())?;
+        let child = serde_json::to_value(child).map_err(|e| e.to_string())?;
+        let text = |v: &Value| match v {
+            Value::String(s) => s.clone(),
+            Value::Array(list) => list.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" "),
+            other => other.to_string(),
+        };
+        let row = |name: &str, value: String| (name.to_string(), value);
+        let rows = [
+            row(
+                "identities",
+                format!("{} and {}", text(&value["local"]["id"]), text(&value["remote"]["id"])),
+            ),
+            row("IKE suite", text(&value["proposal"])),
+            row(
+                "IKE SPIs",
+                format!(
+                    "{} (initiator A), {} (responder B)",
+                    text(&value["spi_i"]),
+                    text(&value["spi_r"])
+                ),
+            ),
+            row("ESP suite", text(&child["proposal"])),
+            row(
+                "ESP SPIs",
+                format!(
+                    "{} (B to A), {} (A to B)",
+                    text(&child["spi_in"]),
+                    text(&child["spi_out"])
+                ),
+            ),
+            row(
+                "traffic selectors",
+                format!("{} (A), {} (B)", text(&child["local_ts"]), text(&child["remote_ts"])),
+            ),
+            row("ESP travels", format!("in UDP, {} <-> {}", ends[0].name, ends[1].name)),
+        ];
+        println!("\n{}\n", table::two_columns("The tunnel", &rows));
+        Ok(())
+    }
+
+    pub fn traffic(&self, totals: &Totals, took: Duration) {
+        self.say(
+            &format!(
+                "{} IP packets sent through ESP, {} came out unchanged, in {:.1} ms",
+                totals.sent,
+                totals.received,
+                took.as_secs_f64() * 1000.0
+            ),
+            json!({"event": "traffic", "sent": totals.sent, "received": totals.received, "took_s": took.as_secs_f64()}),
+        );
+    }
+
+    pub fn dropped(&self, what: &str, count: u64) {
+        self.say(
+            &format!("1 {what} packet sent: {count} dropped"),
+            json!({"event": "dropped", "what": what, "count": count}),
+        );
+    }
+
+    pub fn deleted(&self) {
+        self.say("\nAll SAs are deleted at both ends.", json!({"event": "deleted"}));
+    }
+
+    pub fn result(&self, totals: &Totals) -> Result<(), String> {
+        let lost = totals.sent - totals.received;
+        let ok = lost == 0 && totals.tampered_dropped == 1 && totals.replayed_dropped == 1;
+        if self.json {
+            println!("{}", result_line(totals, ok));
+        }
+        if ok {
+            Ok(())
+        } else {
+            Err(format!("{lost} packets lost"))
+        }
+    }
+
+    pub fn failed(&self, reason: &str) -> ExitCode {
+        if self.json {
+            println!("{}", json!({"event": "result", "ok": false, "error": reason}));
+        }
+        eprintln!("handfast demo: {reason}");
+        ExitCode::FAILURE
+    }
+}
+
+fn result_line(totals: &Totals, ok: bool) -> Value {
+    json!({
+        "event": "result",
+        "ok": ok,
+        "packets_sent": totals.sent,
+        "packets_received": totals.received,
+        "tampered_dropped": totals.tampered_dropped,
+        "replayed_dropped": totals.replayed_dropped,
+        "rekeys": 0,
+        "lost": totals.sent - totals.received,
+    })
+}

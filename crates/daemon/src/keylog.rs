@@ -1,0 +1,203 @@
+//! Wireshark's key tables: `ikev2_decryption_table` and `esp_sa`, and an empty `ikev1_decryption_table`.
+//!
+//! Whoever reads them can read the traffic; they are their owner's alone.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::net::IpAddr;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+
+use handfast_crypto::secret::Secret;
+use handfast_crypto::transform::{Encr, Integ};
+use handfast_engine::event::KeyLog;
+
+/// Writes the tables of one directory.
+pub struct KeyLogWriter {
+    ike: File,
+    esp: File,
+}
+
+impl KeyLogWriter {
+    /// Opens the tables in `dir`, which is made if need be.
+    pub fn create(dir: &Path) -> io::Result<Self> {
+        DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+        let table = |name: &str| {
+            OpenOptions::new()
+                .append(true)
+                .create(true)
+                .mode(0o600)
+                .open(dir.join(name))
+        };
+        table("ikev1_decryption_table")?;
+        Ok(Self {
+            ike: table("ikev2_decryption_table")?,
+            esp: table("esp_sa")?,
+        })
+    }
+
+    /// Appends one SA's keys.
+    pub fn write(&mut self, entry: &KeyLog) -> io::Result<()> {
+        let line = line(entry);
+        let file = match entry {
+            KeyLog::Ike { .. } => &mut self.ike,
+            KeyLog::Esp { .. } => &mut self.esp,
+        };
+        file.write_all(line.as_bytes())
+    }
+}
+
+/// One line of its table, as Wireshark 4.0 reads it.
+fn line(entry: &KeyLog) -> String {
+    match entry {
+        KeyLog::Ike {
+            spi_i,
+            spi_r,
+            suite,
+            sk_ei,
+            sk_er,
+            sk_ai,
+            sk_ar,
+        } => format!(
+            "{spi_i},{spi_r},{},{},\"{}\",{},{},\"{}\"\n",
+            hex(sk_ei),
+            hex(sk_er),
+            ike_encr(suite.encr),
+            hex(sk_ai),
+            hex(sk_ar),
+            suite.integ.map_or("NONE [RFC4306]".into(), ike_integ),
+        ),
+        KeyLog::Esp {
+            source,
+            destination,
+            spi,
+            suite,
+            encr,
+            integ,
+        } => {
+            let family = if source.is_ipv4() { "IPv4" } else { "IPv6" };
+            let key = |k: &Secret| {
+                if k.is_empty() {
+                    String::new()
+                } else {
+                    format!("0x{}", hex(k))
+                }
+            };
+            format!(
+                "\"{family}\",\"{}\",\"{}\",\"0x{spi:08x}\",\"{}\",\"{}\",\"{}\",\"{}\"\n",
+                address(*source),
+                address(*destination),
+                esp_encr(suite.encr),
+                key(encr),
+                suite.integ.map_or("NULL".into(), esp_integ),
+                key(integ),
+            )
+        }
+    }
+}
+
+/// Wireshark compares addresses as text; this is the form it makes itself.
+fn address(address: IpAddr) -> String {
+    address.to_string()
+}
+
+fn hex(secret: &Secret) -> String {
+    secret.as_bytes().iter().map(|octet| format!("{octet:02x}")).collect()
+}
+
+/// A name in Wireshark's list of IKEv2 ciphers.
+fn ike_encr(encr: Encr) -> String {
+    let bits = encr.key_bits.unwrap_or_default();
+    match encr.id {
+        12 => format!("AES-CBC-{bits} [RFC3602]"),
+        20 => format!("AES-GCM-{bits} with 16 octet ICV [RFC5282]"),
+        // Wireshark 4.0 has no such entry and leaves the SA sealed.
+        28 => "ChaCha20-Poly1305 [RFC7634]".into(),
+        _ => encr.to_string(),
+    }
+}
+
+/// A name in Wireshark's list of IKEv2 integrity algorithms.
+fn ike_integ(integ: Integ) -> String {
+    match integ.0 {
+        2 => "HMAC_SHA1_96 [RFC2404]".into(),
+        12 => "HMAC_SHA2_256_128 [RFC4868]".into(),
+        13 => "HMAC_SHA2_384_192 [RFC4868]".into(),
+        14 => "HMAC_SHA2_512_256 [RFC4868]".into(),
+        _ => integ.to_string(),
+    }
+}
+
+/// A name in Wireshark's list of ESP ciphers.
+fn esp_encr(encr: Encr) -> String {
+    match encr.id {
+        12 => "AES-CBC [RFC3602]".into(),
+        20 => "AES-GCM with 16 octet ICV [RFC4106]".into(),
+        28 => "ChaCha20 with Poly1305 [RFC7634]".into(),
+        _ => encr.to_string(),
+    }
+}
+
+/// A name in Wireshark's list of ESP integrity algorithms.
+fn esp_integ(integ: Integ) -> String {
+    match integ.0 {
+        2 => "HMAC-SHA-1-96 [RFC2404]".into(),
+        12 => "HMAC-SHA-256-128 [RFC4868]".into(),
+        13 => "HMAC-SHA-384-192 [RFC4868]".into(),
+        14 => "HMAC-SHA-512-256 [RFC4868]".into(),
+        _ => integ.to_string(),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// The form of tables recorded with strongSwan's own key log.
+    #[test]
+    fn lines_have_wiresharks_form() {
+        let suite: handfast_crypto::proposal::IkeSuite = handfast_crypto::proposal::IkeSuite {
+            encr: Encr {
+                id: 20,
+                key_bits: Some(256),
+            },
+            prf: handfast_crypto::transform::Prf(6),
+            integ: None,
+            group: handfast_crypto::transform::Group(20),
+        };
+        let secret = |octet: u8| Secret::new(vec![octet; 2]);
+        let none = || Secret::new(vec![]);
+        let spi = handfast_wire::header::Spi([0xab; 8]);
+        let ike = KeyLog::Ike {
+            spi_i: spi,
+            spi_r: spi,
+            suite,
+            sk_ei: secret(1),
+            sk_er: secret(2),
+            sk_ai: none(),
+            sk_ar: none(),
+        };
+        assert_eq!(
+            line(&ike),
+            "abababababababab,abababababababab,0101,0202,\"AES-GCM-256 with 16 octet ICV [RFC5282]\",,,\"NONE [RFC4306]\"\n"
+        );
+        let esp = KeyLog::Esp {
+            source: "192.168.0.2".parse().unwrap(),
+            destination: "192.168.0.1".parse().unwrap(),
+            spi: 0x6d73_be04,
+            suite: handfast_crypto::proposal::EspSuite {
+                encr: Encr { id: 28, key_bits: None },
+                integ: None,
+                group: None,
+                esn: false,
+            },
+            encr: secret(0x73),
+            integ: none(),
+        };
+        assert_eq!(
+            line(&esp),
+            "\"IPv4\",\"192.168.0.2\",\"192.168.0.1\",\"0x6d73be04\",\"ChaCha20 with Poly1305 [RFC7634]\",\"0x7373\",\"NULL\",\"\"\n"
+        );
+    }
+}

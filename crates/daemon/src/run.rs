@@ -1,0 +1,341 @@
+//! `handfast run`: the daemon's loop.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use handfast_config::Loaded;
+use handfast_engine::policy::Ports;
+use handfast_engine::{Answer, Command, Event, Input, Instant, Ticket};
+use handfast_esp::udp_encap::Datagram4500;
+use handfast_plane::{Inbound, Outbound};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+use crate::cli::{self, RunOptions};
+use crate::control::{Call, Request, Server};
+use crate::keylog::KeyLogWriter;
+use crate::logging;
+use crate::net::raw_esp::{RawEsp, ReceivedEsp};
+use crate::net::routes::{RouteSettings, Routes, remove_leftovers};
+use crate::net::tun::{Tun, TunSettings};
+use crate::net::udp::{UdpConfig, UdpSet};
+use crate::net::{DEFAULT_MARK, harden};
+use crate::runtime::core::Core;
+use crate::runtime::edges::{Edges, send_esp};
+use crate::runtime::{now, until};
+use crate::tunnels;
+use crate::waiting::Waiting;
+
+/// Packets taken from one source before the others have their turn.
+const BURST: usize = 256;
+/// The largest IP packet.
+const PACKET: usize = 65_536;
+/// The longest a shutdown lasts, should the engine not report its end.
+const SHUTDOWN_LIMIT: Duration = Duration::from_secs(6);
+
+/// Runs until SIGTERM or SIGINT.
+pub fn run(options: RunOptions) -> ExitCode {
+    let (loaded, source) = match cli::load_file(&options.config) {
+        Ok(loaded) => loaded,
+        Err(code) => return code,
+    };
+    let daemon = &loaded.config.daemon;
+    let level = options.log_level.clone().unwrap_or_else(|| daemon.log_level.clone());
+    logging::init(options.log.unwrap_or(daemon.log.into()), &level);
+    for warning in &loaded.warnings {
+        tracing::warn!(file = %source, "{warning}");
+    }
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&format!("the event loop cannot start: {error}")),
+    };
+    let outcome = runtime.block_on(async {
+        let mut daemon = Daemon::start(&options, loaded).await?;
+        let outcome = daemon.serve().await;
+        daemon.end().await;
+        outcome
+    });
+    // A thread that still computes a key must not hold the exit up.
+    runtime.shutdown_background();
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => failed(&reason),
+    }
+}
+
+fn failed(reason: &str) -> ExitCode {
+    eprintln!("handfast: {reason}");
+    ExitCode::FAILURE
+}
+
+struct Daemon {
+    core: Core,
+    edges: Edges,
+    tun: Tun,
+    tun_mtu: Option<u16>,
+    routes: Routes,
+    control: Server,
+    answers: UnboundedReceiver<(Ticket, Answer)>,
+    waiting: Waiting,
+    /// Packets of the host, before sealing.
+    plain: Vec<u8>,
+    /// Packets sealed.
+    sealed: Vec<u8>,
+    /// Packets of IP protocol 50 received.
+    esp: Vec<u8>,
+    idle: bool,
+}
+
+/// What woke the loop.
+enum Wake {
+    Udp,
+    Esp(ReceivedEsp),
+    Tun,
+    Answer(Ticket, Answer),
+    Call(Call),
+    Deadline,
+    Stop,
+    Reload,
+}
+
+impl Daemon {
+    async fn start(options: &RunOptions, loaded: Loaded) -> Result<Self, String> {
+        harden::harden().map_err(|e| e.to_string())?;
+        let settings = &loaded.config.daemon;
+        let ports = Ports {
+            ike: settings.ike_port,
+            natt: settings.natt_port,
+        };
+        let mark = DEFAULT_MARK;
+        let socket = options.socket.clone().unwrap_or_else(|| settings.socket.clone());
+        let control = Server::bind(&socket).map_err(|e| e.to_string())?;
+        // The sockets first: that they can be bound proves that no other daemon is at work.
+        let config = UdpConfig {
+            addresses: vec![],
+            ports: vec![ports.ike, ports.natt],
+            mark,
+        };
+        let udp = UdpSet::bind(&config).map_err(|e| e.to_string())?;
+        let raw = RawEsp::bind(&[], mark).map_err(|e| e.to_string())?;
+        let state_file = socket.with_extension("rp_filter");
+        let route_settings = RouteSettings {
+            state_file: Some(state_file),
+            mark,
+            ..RouteSettings::default()
+        };
+        let removed = remove_leftovers(&route_settings).await.map_err(|e| e.to_string())?;
+        if removed > 0 {
+            tracing::warn!(
+                removed,
+                "routes and rules of an earlier run that was killed are removed"
+            );
+        }
+        let tun_settings = TunSettings {
+            name: settings.tun.clone(),
+            ..TunSettings::default()
+        };
+        let tun = Tun::open(&tun_settings).map_err(|e| e.to_string())?;
+        let routes = Routes::new(&route_settings, tun.name())
+            .await
+            .map_err(|e| e.to_string())?;
+        let keylog = options.keylog.as_deref().map(KeyLogWriter::create).transpose();
+        let keylog = keylog.map_err(|e| format!("the key log cannot be written: {e}"))?;
+        if keylog.is_some() {
+            tracing::warn!("the key log is on: whoever reads it can read all traffic");
+        }
+        let (later, answers) = unbounded_channel();
+        let policy = Arc::new(loaded.policy);
+        let core = Core::new(policy, keylog.is_some(), mark, Some(later))?;
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), tun = tun.name(), control = %socket.display(), "running");
+        Ok(Self {
+            core,
+            edges: Edges {
+                udp,
+                raw,
+                ports,
+                keylog,
+                mark,
+                events: vec![],
+            },
+            tun,
+            tun_mtu: settings.mtu,
+            routes,
+            control,
+            answers,
+            waiting: Waiting::default(),
+            plain: vec![0; PACKET],
+            sealed: Vec::new(),
+            esp: vec![0; PACKET],
+            idle: false,
+        })
+    }
+
+    async fn serve(&mut self) -> Result<(), String> {
+        let handler = |kind| signal(kind).map_err(|e| format!("signals cannot be received: {e}"));
+        let mut terminate = handler(SignalKind::terminate())?;
+        let mut interrupt = handler(SignalKind::interrupt())?;
+        let mut hangup = handler(SignalKind::hangup())?;
+        let mut stop_by: Option<Instant> = None;
+        self.feed(Input::Timer).await;
+        loop {
+            let engine = self.core.engine.deadline().map(|(at, _)| at);
+            let deadline = [engine, stop_by].into_iter().flatten().min();
+            match self.wake(deadline, [&mut terminate, &mut interrupt, &mut hangup]).await {
+                Wake::Udp => self.read_udp(),
+                Wake::Esp(first) => self.read_esp(first),
+                Wake::Tun => self.read_tun(),
+                Wake::Answer(ticket, answer) => self.core.feed(now(), Input::Answer(ticket, answer), &mut self.edges),
+                Wake::Call(call) => self.on_call(call).await,
+                Wake::Deadline => self.core.feed(now(), Input::Timer, &mut self.edges),
+                Wake::Stop if stop_by.is_none() => {
+                    tracing::info!("stopping: deleting the SAs with their peers");
+                    stop_by = Some(now() + SHUTDOWN_LIMIT);
+                    self.core
+                        .feed(now(), Input::Command(Command::Shutdown), &mut self.edges);
+                }
+                // Asked twice: now.
+                Wake::Stop => return Ok(()),
+                Wake::Reload => tracing::warn!("reading the configuration again is not available: restart instead"),
+            }
+            self.settle().await;
+            if self.idle || stop_by.is_some_and(|at| now() >= at) {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn wake(&mut self, deadline: Option<Instant>, signals: [&mut Signal; 3]) -> Wake {
+        let [terminate, interrupt, hangup] = signals;
+        tokio::select! {
+            biased;
+            _ = terminate.recv() => Wake::Stop,
+            _ = interrupt.recv() => Wake::Stop,
+            _ = hangup.recv() => Wake::Reload,
+            Some((ticket, answer)) = self.answers.recv() => Wake::Answer(ticket, answer),
+            call = self.control.next() => Wake::Call(call),
+            () = tokio::time::sleep(until(deadline)) => Wake::Deadline,
+            _ = self.edges.udp.readable() => Wake::Udp,
+            Ok(first) = self.edges.raw.recv(&mut self.esp) => Wake::Esp(first),
+            _ = self.tun.readable() => Wake::Tun,
+        }
+    }
+
+    async fn feed(&mut self, input: Input<'_>) {
+        self.core.feed(now(), input, &mut self.edges);
+        self.settle().await;
+    }
+
+    /// Routes first, then the news: who is told that a connection is up can use it.
+    async fn settle(&mut self) {
+        if std::mem::take(&mut self.core.routes_changed) {
+            tunnels::follow(&self.core.plane, &mut self.routes, &self.tun, self.tun_mtu).await;
+        }
+        for event in std::mem::take(&mut self.edges.events) {
+            logging::event(&event);
+            self.idle |= matches!(event, Event::Idle);
+            self.waiting.on_event(&event);
+        }
+    }
+
+    fn read_udp(&mut self) {
+        for _ in 0..BURST {
+            let Ok((received, datagram)) = self.edges.udp.try_next() else {
+                return;
+            };
+            let from_natt = received.local.port() == self.edges.ports.natt;
+            match Datagram4500::classify(datagram) {
+                Datagram4500::Esp(_) if from_natt => {
+                    let from = (received.remote.ip(), received.remote.port());
+                    deliver(self.core.plane.inbound(datagram, Some(from)), &self.tun);
+                }
+                Datagram4500::Ike(message) if from_natt => {
+                    let bytes = message.to_vec();
+                    self.on_ike(received.local, received.remote, &bytes);
+                }
+                _ if !from_natt => {
+                    let bytes = datagram.to_vec();
+                    self.on_ike(received.local, received.remote, &bytes);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn on_ike(&mut self, local: std::net::SocketAddr, remote: std::net::SocketAddr, bytes: &[u8]) {
+        self.core
+            .feed(now(), Input::Datagram { local, remote, bytes }, &mut self.edges);
+    }
+
+    fn read_esp(&mut self, first: ReceivedEsp) {
+        let mut received = first;
+        for _ in 0..BURST {
+            if let Some(packet) = self.esp.get_mut(received.esp) {
+                deliver(self.core.plane.inbound(packet, None), &self.tun);
+            }
+            let Ok(next) = self.edges.raw.try_recv(&mut self.esp) else {
+                return;
+            };
+            received = next;
+        }
+    }
+
+    fn read_tun(&mut self) {
+        for _ in 0..BURST {
+            let Ok(length) = self.tun.try_recv(&mut self.plain) else {
+                return;
+            };
+            let Some(packet) = self.plain.get(..length) else {
+                continue;
+            };
+            self.sealed.clear();
+            match self.core.plane.outbound(packet, &mut self.sealed) {
+                Outbound::Send { path, segment_len, .. } => {
+                    let sent = send_esp(&self.edges.udp, Some(&self.edges.raw), &path, &self.sealed, segment_len);
+                    if let Err(error) = sent {
+                        tracing::trace!(%error, "ESP packet not sent");
+                    }
+                }
+                Outbound::TooBig { reply, .. } if !reply.is_empty() => {
+                    self.tun
+                        .try_send(&reply)
+                        .unwrap_or_else(|error| tracing::trace!(%error, "ICMP not delivered"));
+                }
+                other => tracing::trace!(?other, "packet not carried"),
+            }
+        }
+    }
+
+    async fn on_call(&mut self, call: Call) {
+        let command = match call.request {
+            Request::Status => {
+                let status = self.core.status(now());
+                call.reply.send(serde_json::json!({ "ok": true, "status": status }));
+                return;
+            }
+            Request::Up { connection } => Command::Up { connection },
+            Request::Down { connection } => Command::Down { connection },
+        };
+        self.waiting.add(&command, call.reply);
+        self.feed(Input::Command(command)).await;
+    }
+
+    /// Leaves the host as it was.
+    async fn end(&mut self) {
+        if let Err(error) = self.routes.clear().await {
+            tracing::error!(%error, "routes could not be removed");
+        }
+        tracing::info!("stopped");
+    }
+}
+
+/// Gives an opened packet to the host.
+fn deliver(inbound: Inbound<'_>, tun: &Tun) {
+    match inbound {
+        Inbound::Deliver { packet, .. } => {
+            tun.try_send(packet)
+                .unwrap_or_else(|error| tracing::trace!(%error, "packet not delivered"));
+        }
+        Inbound::Drop(reason) => tracing::trace!(?reason, "ESP packet dropped"),
+    }
+}

@@ -1,0 +1,140 @@
+//! The engine with its plane and store. Carries out outputs strictly in order; the network is the caller's.
+
+use std::sync::Arc;
+
+use handfast_crypto::default_provider;
+use handfast_crypto::provider::Provider;
+use handfast_engine::event::KeyLog;
+use handfast_engine::policy::Policy;
+use handfast_engine::{Answer, Engine, EngineConfig, Event, Input, Instant, Output, Question, Ticket, Transmit};
+use handfast_plane::op::{OuterPath, PlaneOp, PlaneReply};
+use handfast_plane::{Plane, UserspacePlane};
+use handfast_store::status::{Status, TrafficCounters, status};
+use handfast_store::{MemoryStore, SaStore};
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::{answers, seed};
+
+/// What the core hands to its surroundings while it works.
+pub trait Surroundings {
+    /// Send an IKE message or a keepalive.
+    fn transmit(&mut self, transmit: Transmit);
+    /// Something happened.
+    fn event(&mut self, event: Event);
+    /// Keys for the key log.
+    fn key_log(&mut self, entry: KeyLog);
+    /// The outer MTU towards a peer.
+    fn path_mtu(&mut self, path: &OuterPath) -> usize;
+}
+
+/// See the module.
+pub struct Core {
+    /// The engine.
+    pub engine: Engine,
+    /// The data path.
+    pub plane: UserspacePlane,
+    store: MemoryStore,
+    provider: &'static Provider,
+    mark: u32,
+    later: Option<UnboundedSender<(Ticket, Answer)>>,
+    /// Children were installed or removed since this was last cleared.
+    pub routes_changed: bool,
+}
+
+impl Core {
+    /// A core for this policy. `later`: where slow answers come back; without it everything is answered at once.
+    pub fn new(
+        policy: Arc<Policy>,
+        key_log: bool,
+        mark: u32,
+        later: Option<UnboundedSender<(Ticket, Answer)>>,
+    ) -> Result<Self, String> {
+        let provider = default_provider();
+        let engine = Engine::new(
+            EngineConfig {
+                seed: seed()?,
+                key_log,
+                provider,
+            },
+            policy,
+        );
+        let plane = UserspacePlane::new(provider);
+        let store = MemoryStore::new();
+        Ok(Self {
+            engine,
+            plane,
+            store,
+            provider,
+            mark,
+            later,
+            routes_changed: false,
+        })
+    }
+
+    /// Feeds one input and carries out all that follows.
+    pub fn feed(&mut self, now: Instant, input: Input<'_>, around: &mut impl Surroundings) {
+        self.engine.handle(now, input);
+        self.drain(now, around);
+        while let Some(event) = self.plane.poll_event() {
+            self.engine.handle(now, Input::Plane(event));
+            self.drain(now, around);
+        }
+    }
+
+    fn drain(&mut self, now: Instant, around: &mut impl Surroundings) {
+        while let Some(output) = self.engine.poll_output() {
+            match output {
+                Output::Transmit(transmit) => around.transmit(transmit),
+                Output::Ask(ticket, question) => self.ask(now, ticket, question, around),
+                Output::Record(delta) => {
+                    if let Err(e) = self.store.record(&delta) {
+                        tracing::error!(error = %e, "an SA's facts could not be recorded");
+                    }
+                }
+                Output::Event(event) => around.event(event),
+                Output::KeyLog(entry) => around.key_log(entry),
+            }
+        }
+    }
+
+    fn ask(&mut self, now: Instant, ticket: Ticket, question: Question, around: &mut impl Surroundings) {
+        let answer = match (question, &self.later) {
+            (Question::Plane(op), _) => Answer::Plane(self.apply(op, around)),
+            (question, Some(later)) if !answers::is_quick(self.provider, &question) => {
+                answers::answer_later(self.provider, ticket, question, later.clone());
+                return;
+            }
+            (question, _) => answers::answer(self.provider, question, self.mark),
+        };
+        self.engine.handle(now, Input::Answer(ticket, answer));
+    }
+
+    fn apply(&mut self, op: PlaneOp, around: &mut impl Surroundings) -> PlaneReply {
+        self.routes_changed |= !matches!(op, PlaneOp::Query(_));
+        let mtu = match &op {
+            PlaneOp::InstallOutbound(sa) => Some((sa.child, around.path_mtu(&sa.path))),
+            _ => None,
+        };
+        let reply = self.plane.apply(op);
+        if let Some((child, mtu)) = mtu {
+            self.plane.set_path_mtu(child, mtu);
+        }
+        reply
+    }
+
+    /// The status document.
+    pub fn status(&self, now: Instant) -> Status {
+        let counters = |id: u64| {
+            self.plane
+                .children()
+                .find(|c| c.child.0 == id)
+                .map(|c| TrafficCounters {
+                    bytes_in: c.counters.bytes_in,
+                    bytes_out: c.counters.bytes_out,
+                    packets_in: c.counters.packets_in,
+                    packets_out: c.counters.packets_out,
+                })
+        };
+        status(&self.store.snapshot(), now.as_millis(), &counters)
+    }
+}

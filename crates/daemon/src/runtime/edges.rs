@@ -1,0 +1,101 @@
+//! The network edges of a daemon: what leaves, and how.
+
+use std::net::SocketAddr;
+
+use handfast_engine::event::KeyLog;
+use handfast_engine::output::TransmitKind;
+use handfast_engine::policy::Ports;
+use handfast_engine::{Event, Transmit};
+use handfast_esp::udp_encap::NON_ESP_MARKER;
+use handfast_plane::op::{Encapsulation, OuterPath};
+
+use super::core::Surroundings;
+use crate::keylog::KeyLogWriter;
+use crate::net;
+use crate::net::raw_esp::RawEsp;
+use crate::net::udp::UdpSet;
+
+/// Ethernet's MTU, where the kernel does not know better.
+const USUAL_MTU: usize = 1500;
+
+/// Sends an IKE message: with the non-ESP marker on the NAT-T port (RFC 3948 section 2.2).
+pub fn send_ike(udp: &UdpSet, ports: Ports, transmit: &Transmit) -> std::io::Result<()> {
+    let marked;
+    let bytes = if transmit.kind == TransmitKind::Ike && transmit.local.port() == ports.natt {
+        marked = [&NON_ESP_MARKER[..], &transmit.bytes].concat();
+        &marked
+    } else {
+        &transmit.bytes
+    };
+    udp.send(transmit.local, transmit.remote, bytes)
+}
+
+/// Sends sealed packets: `bytes` is one or several, each of `segment` octets but for the last.
+pub fn send_esp(
+    udp: &UdpSet,
+    raw: Option<&RawEsp>,
+    path: &OuterPath,
+    bytes: &[u8],
+    segment: usize,
+) -> std::io::Result<()> {
+    match path.encapsulation {
+        Encapsulation::Udp {
+            local_port,
+            remote_port,
+        } => {
+            let local = SocketAddr::new(path.local, local_port);
+            let remote = SocketAddr::new(path.remote, remote_port);
+            if bytes.len() <= segment {
+                return udp.send(local, remote, bytes);
+            }
+            udp.send_segments(local, remote, bytes, segment)
+        }
+        Encapsulation::Esp => {
+            let raw = raw.ok_or_else(|| std::io::Error::other("no raw socket for IP protocol 50"))?;
+            bytes
+                .chunks(segment.max(1))
+                .try_for_each(|packet| raw.send(path.local, path.remote, packet))
+        }
+    }
+}
+
+/// The surroundings of a daemon's core: sockets, key log, and the events that wait to be reported.
+pub struct Edges {
+    /// UDP sockets.
+    pub udp: UdpSet,
+    /// Sockets of IP protocol 50.
+    pub raw: RawEsp,
+    /// Our ports.
+    pub ports: Ports,
+    /// The key log, if it is on.
+    pub keylog: Option<KeyLogWriter>,
+    /// The mark of our packets.
+    pub mark: u32,
+    /// Events not yet reported.
+    pub events: Vec<Event>,
+}
+
+impl Surroundings for Edges {
+    fn transmit(&mut self, transmit: Transmit) {
+        // A datagram that cannot leave is like one lost on its way: the retransmission or its end says so.
+        if let Err(error) = send_ike(&self.udp, self.ports, &transmit) {
+            tracing::warn!(remote = %transmit.remote, %error, "IKE message not sent");
+        }
+    }
+
+    fn event(&mut self, event: Event) {
+        self.events.push(event);
+    }
+
+    fn key_log(&mut self, entry: KeyLog) {
+        if let Some(keylog) = &mut self.keylog
+            && let Err(error) = keylog.write(&entry)
+        {
+            tracing::warn!(%error, "key log not written");
+        }
+    }
+
+    fn path_mtu(&mut self, path: &OuterPath) -> usize {
+        net::path_mtu(Some(path.local), path.remote, self.mark).map_or(USUAL_MTU, |mtu| mtu as usize)
+    }
+}

@@ -1,0 +1,27 @@
+//! What `run` and `demo` share: the engine with its plane and store, and the answers to its questions.
+
+pub mod answers;
+pub mod core;
+pub mod edges;
+
+use std::time::Duration;
+
+use handfast_engine::Instant;
+
+/// The engine's time now: since boot, suspend included.
+pub fn now() -> Instant {
+    Instant(crate::net::clock::now())
+}
+
+/// A seed that nobody can guess.
+pub fn seed() -> Result<[u8; 32], String> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(|e| format!("the system gives no random numbers: {e}"))?;
+    Ok(seed)
+}
+
+/// How long until a deadline.
+pub fn until(deadline: Option<Instant>) -> Duration {
+    // Without one, look again now and then; nothing depends on it.
+    deadline.map_or(Duration::from_secs(3600), |at| at.since(now()))
+}

@@ -1,0 +1,101 @@
+//! Tables for people.
+
+use comfy_table::{ContentArrangement, Table, presets};
+use handfast_store::status::Status;
+use serde_json::Value;
+
+fn table() -> Table {
+    let mut table = Table::new();
+    table
+        .load_preset(presets::UTF8_BORDERS_ONLY)
+        .set_content_arrangement(ContentArrangement::Dynamic);
+    table
+}
+
+/// Names and values under a title.
+pub fn two_columns(title: &str, rows: &[(String, String)]) -> String {
+    let mut table = table();
+    table.set_header([title, ""]);
+    table.add_rows(rows.iter().map(|(name, value)| [name, value]));
+    table.to_string()
+}
+
+/// `handfast status`: a row for each child, and for each IKE SA or connection without one.
+pub fn status_table(status: &Status) -> String {
+    let mut table = table();
+    table.set_header([
+        "connection",
+        "state",
+        "local",
+        "remote",
+        "proposal",
+        "traffic",
+        "in",
+        "out",
+    ]);
+    let value = serde_json::to_value(status).unwrap_or_default();
+    let sas = value["ike_sas"].as_array().map(Vec::as_slice).unwrap_or_default();
+    for sa in sas {
+        let end = |side: &str| {
+            let (id, address) = (text(&sa[side]["id"]), text(&sa[side]["address"]));
+            if id == address || id == "-" {
+                address
+            } else {
+                format!("{id}\n{address}")
+            }
+        };
+        let state = match &sa["reason"] {
+            Value::String(reason) => format!("{}: {reason}", text(&sa["state"])),
+            _ => text(&sa["state"]),
+        };
+        let children = sa["children"].as_array().map(Vec::as_slice).unwrap_or_default();
+        if children.is_empty() {
+            let (name, proposal) = (text(&sa["connection"]), text(&sa["proposal"]));
+            let none = String::new;
+            table.add_row([
+                name,
+                state,
+                end("local"),
+                end("remote"),
+                proposal,
+                none(),
+                none(),
+                none(),
+            ]);
+            continue;
+        }
+        for child in children {
+            table.add_row([
+                text(&sa["connection"]),
+                state.clone(),
+                end("local"),
+                end("remote"),
+                format!("{}\n{}", text(&sa["proposal"]), text(&child["proposal"])),
+                format!("{}\n{}", text(&child["local_ts"]), text(&child["remote_ts"])),
+                format!(
+                    "{} packets\n{} octets",
+                    text(&child["packets_in"]),
+                    text(&child["bytes_in"])
+                ),
+                format!(
+                    "{} packets\n{} octets",
+                    text(&child["packets_out"]),
+                    text(&child["bytes_out"])
+                ),
+            ]);
+        }
+    }
+    if sas.is_empty() {
+        return "No connection is configured.".into();
+    }
+    table.to_string()
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) if !text.is_empty() => text.clone(),
+        Value::Array(list) => list.iter().map(text).collect::<Vec<_>>().join(" "),
+        Value::Number(number) => number.to_string(),
+        _ => "-".into(),
+    }
+}

@@ -1,0 +1,185 @@
+//! `handfast demo`, as a person runs it: no root, two endpoints, and tshark as judge of what it captured.
+#![allow(clippy::unwrap_used)]
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+fn demo(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_handfast"))
+        .arg("demo")
+        .args(args)
+        .output()
+        .unwrap()
+}
+
+/// The JSON lines of a run that went well.
+#[track_caller]
+fn lines(out: &Output) -> Vec<Value> {
+    let (stdout, stderr) = (
+        String::from_utf8_lossy(&out.stdout),
+        String::from_utf8_lossy(&out.stderr),
+    );
+    assert!(out.status.success(), "{}\n{stdout}\n{stderr}", out.status);
+    stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}")))
+        .collect()
+}
+
+fn messages(lines: &[Value]) -> Vec<(&str, &str)> {
+    lines
+        .iter()
+        .filter(|line| line["event"] == "message")
+        .map(|line| (line["from"].as_str().unwrap(), line["name"].as_str().unwrap()))
+        .collect()
+}
+
+#[test]
+fn a_thousand_packets_each_way() {
+    let out = demo(&["--json"]);
+    let lines = lines(&out);
+    assert_eq!(
+        *lines.last().unwrap(),
+        serde_json::json!({
+            "event": "result", "ok": true, "packets_sent": 2000, "packets_received": 2000,
+            "tampered_dropped": 1, "replayed_dropped": 1, "rekeys": 0, "lost": 0,
+        })
+    );
+    let messages = messages(&lines);
+    let begins: Vec<(&str, bool)> = ["IKE_SA_INIT", "IKE_SA_INIT", "IKE_AUTH", "IKE_AUTH"]
+        .into_iter()
+        .zip(&messages)
+        .map(|(name, (from, summary))| (*from, summary.starts_with(name)))
+        .collect();
+    assert_eq!(
+        begins,
+        [("A", true), ("B", true), ("A", true), ("B", true)],
+        "{messages:?}"
+    );
+    let deleting = messages.iter().any(|(_, name)| name.starts_with("INFORMATIONAL"));
+    assert!(deleting, "nothing was deleted with the peer: {messages:?}");
+}
+
+#[test]
+fn for_people_it_shows_messages_suite_and_selectors() {
+    let out = demo(&["--packets", "10"]);
+    let text = String::from_utf8_lossy(&out.stdout);
+    assert!(out.status.success(), "{text}{}", String::from_utf8_lossy(&out.stderr));
+    for part in [
+        "IKE_SA_INIT request 0",
+        "IKE_AUTH response 1",
+        "aes128gcm16-prfsha256-x25519",
+        "10.1.0.0/16",
+        "10.2.0.0/16",
+        "20 IP packets",
+        "tampered",
+        "replayed",
+    ] {
+        assert!(text.contains(part), "no {part:?} in:\n{text}");
+    }
+}
+
+#[test]
+fn every_suite_carries() {
+    for (ike, esp) in [
+        ("aes256gcm16-prfsha384-ecp384", "aes256gcm16"),
+        ("chacha20poly1305-prfsha256-x25519", "chacha20poly1305"),
+        ("aes128-sha256-ecp256", "aes128-sha1"),
+        ("aes256-sha512-modp2048", "aes256-sha384"),
+    ] {
+        let out = demo(&["--json", "--packets", "20", "--suite", ike, "--esp", esp]);
+        let lines = lines(&out);
+        let result = lines.last().unwrap();
+        assert_eq!(
+            (&result["ok"], &result["packets_received"]),
+            (&true.into(), &40.into()),
+            "{ike} {esp}"
+        );
+    }
+}
+
+#[test]
+fn an_unknown_suite_is_refused_with_its_name() {
+    let out = demo(&["--suite", "rot13-prfsha256-x25519"]);
+    assert!(
+        matches!(out.status.code(), Some(1 | 2)) && String::from_utf8_lossy(&out.stderr).contains("rot13"),
+        "{} {}",
+        out.status,
+        String::from_utf8_lossy(&out.stderr)
+    );
+}
+
+#[test]
+fn tshark_decrypts_all_of_the_capture() {
+    let dir = std::env::temp_dir().join(format!("handfast-demo-{}", std::process::id()));
+    let out = demo(&["--json", "--packets", "50", "--capture", dir.to_str().unwrap()]);
+    let said = lines(&out);
+    for file in ["ikev1_decryption_table", "ikev2_decryption_table", "esp_sa"] {
+        let mode = std::fs::metadata(dir.join(file)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{file} can be read by others");
+    }
+    if tshark_is_here() {
+        judge(&dir, messages(&said).len(), 100);
+    }
+    std::fs::remove_dir_all(&dir).unwrap();
+}
+
+fn tshark_is_here() -> bool {
+    let here = Command::new("tshark").arg("--version").output().is_ok();
+    let needed = std::env::var("CI").is_ok_and(|ci| ci == "true");
+    assert!(here || !needed, "CI=true and no tshark: apt-get install tshark");
+    if !here {
+        eprintln!("skipped: no tshark; apt-get install tshark");
+    }
+    here
+}
+
+/// Everything captured is known, decrypted, authentic and sound.
+#[track_caller]
+fn judge(dir: &Path, ike_messages: usize, esp_packets: usize) {
+    let tshark = |args: &[&str]| {
+        let out = Command::new("tshark")
+            .args(["-n", "-r"])
+            .arg(dir.join("demo.pcapng"))
+            .args(["-o", "esp.enable_encryption_decode:TRUE"])
+            .args(["-o", "esp.enable_authentication_check:TRUE"])
+            .args(["-o", "ip.check_checksum:TRUE", "-o", "udp.check_checksum:TRUE"])
+            .args(args)
+            .env("WIRESHARK_CONFIG_DIR", dir)
+            .output()
+            .unwrap();
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        String::from_utf8_lossy(&out.stdout).into_owned()
+    };
+    let text = tshark(&["-V", "-O", "isakmp,esp,ip,udp"]);
+    let count = |what: &str| {
+        text.lines()
+            .filter(|line| line.trim_start().starts_with(what))
+            .collect::<Vec<_>>()
+    };
+    let correct = |lines: &[&str]| lines.iter().filter(|line| line.ends_with("[correct]")).count();
+
+    assert_eq!(
+        count("Internet Security Association and Key Management Protocol").len(),
+        ike_messages
+    );
+    let sealed = ike_messages - 2; // all but IKE_SA_INIT
+    assert_eq!(count("Payload: Encrypted and Authenticated").len(), sealed);
+    assert_eq!(count("Decrypted Data").len(), sealed);
+    assert_eq!(correct(&count("Integrity Checksum Data")), sealed);
+
+    assert_eq!(count("Encapsulating Security Payload").len(), esp_packets);
+    assert_eq!(count("ESP Decrypted Data").len(), esp_packets);
+    assert_eq!(correct(&count("ESP ICV")), esp_packets);
+
+    let bad: Vec<&str> = text
+        .lines()
+        .filter(|line| line.contains("incorrect") || line.contains("Malformed"))
+        .collect();
+    assert!(bad.is_empty(), "{bad:#?}");
+    let complaints = tshark(&["-Y", "_ws.malformed || _ws.expert.severity >= warning"]);
+    assert_eq!(complaints, "", "tshark complains");
+}
