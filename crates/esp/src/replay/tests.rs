@@ -42,6 +42,18 @@ fn the_window_is_1024_wide() {
     }
 }
 
+/// Nothing that was remembered a bitmap's length ago stands in the way of a late packet.
+#[test]
+fn late_packets_are_accepted_round_after_round() {
+    for step in [2, 62, 64, 66, 130, 1000] {
+        let mut window = ReplayWindow::new();
+        for sequence in (1000..20_000).step_by(step) {
+            assert!(window.insert(sequence));
+            assert!(window.insert(sequence - 901), "{sequence} in steps of {step}");
+        }
+    }
+}
+
 #[test]
 fn a_look_changes_nothing() {
     let window = ReplayWindow::new();
