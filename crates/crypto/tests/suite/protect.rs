@@ -1,5 +1,6 @@
 //! Ciphers with integrity protection.
 
+use handfast_crypto::default_provider;
 use handfast_crypto::provider::{CryptoError, Protect, ProtectAlgorithm};
 
 /// SPI and sequence number of ESP; header of IKE with that of SK, and one more payload before it.
@@ -16,6 +17,7 @@ pub fn check(algorithm: &dyn ProtectAlgorithm) {
     any_change_is_found(&*key, &id);
     short_packets_are_refused(&*key, &id);
     sequence_numbers_are_covered(&*key, &id);
+    sequence_numbers_are_where_the_rfcs_put_them(algorithm, &id);
     other_keys_do_not_open(algorithm, &id);
     packets_differ(&*key, &id);
 }
@@ -157,6 +159,29 @@ fn sequence_numbers_are_covered(key: &dyn Protect, id: &str) {
     }
     let plain = sealed(key, 8, 2, 5);
     assert_eq!(opens(key, &plain, 8, Some(0)), Err(CryptoError::Integrity), "{id}");
+}
+
+/// With an AEAD between SPI and lower half (RFC 4106 section 5, RFC 7634 section 2.1), else after all that is sent
+/// (RFC 4303 section 2.2.1).
+fn sequence_numbers_are_where_the_rfcs_put_them(algorithm: &dyn ProtectAlgorithm, id: &str) {
+    let key = keyed(algorithm, 1);
+    let (mut packet, plain) = frame(&*key, 8, 2);
+    packet[..8].copy_from_slice(&[0xa, 0xb, 0xc, 0xd, 5, 6, 7, 8]);
+    key.seal(&mut packet, 8, 5, Some(0x0102_0304)).unwrap();
+    match algorithm.integ() {
+        None => {
+            let header = [0xa, 0xb, 0xc, 0xd, 1, 2, 3, 4, 5, 6, 7, 8];
+            let mut long = [&header[..], &packet[8..]].concat();
+            assert_eq!(*key.open(&mut long, 12, None).unwrap(), plain, "{id}");
+        }
+        Some(integ) => {
+            let hash = default_provider().prf(integ.prf().unwrap()).unwrap();
+            let integ_key: Vec<u8> = (1..).take(algorithm.integ_key_len()).collect();
+            let (covered, icv) = packet.split_at(packet.len() - key.icv_len());
+            let mac = hash.compute(&integ_key, &[covered, &[1, 2, 3, 4]]);
+            assert_eq!(mac.as_bytes()[..icv.len()], *icv, "{id}");
+        }
+    }
 }
 
 fn other_keys_do_not_open(algorithm: &dyn ProtectAlgorithm, id: &str) {
