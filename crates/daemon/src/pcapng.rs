@@ -132,7 +132,7 @@ mod tests {
         )
         .unwrap();
         assert_eq!(packet.len(), 31);
-        assert_eq!(packet[..12], [0x45, 0, 0, 31, 0, 0, 0x40, 0, 64, 17, 0x76, 0xcb]);
+        assert_eq!(packet[..12], [0x45, 0, 0, 31, 0, 0, 0x40, 0, 64, 17, 0xb6, 0xca]);
         assert_eq!(packet[20..26], [0x01, 0xf4, 0x11, 0x94, 0, 11]);
         // A header with a right checksum sums up to zero.
         assert_eq!(checksum(&[&packet[..20]]), 0);
