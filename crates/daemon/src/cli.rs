@@ -137,7 +137,7 @@ pub fn main() -> ExitCode {
         }
         Cmd::Status(options) => status(&options),
         Cmd::Check { file } => check(&file),
-        Cmd::Man => print(|out| clap_mangen::Man::new(Cli::command()).render(out)),
+        Cmd::Man => print(|out| crate::man::render(Cli::command(), out)),
         Cmd::Completions { shell } => print(|out| {
             clap_complete::generate(shell, &mut Cli::command(), "handfast", out);
             Ok(())

@@ -7,6 +7,7 @@ pub mod control;
 pub mod demo;
 pub mod keylog;
 pub mod logging;
+pub mod man;
 pub mod net;
 pub mod pcapng;
 pub mod run;
