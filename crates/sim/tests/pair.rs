@@ -161,6 +161,30 @@ fn both_may_begin_at_once() {
 }
 
 #[test]
+fn the_peer_that_comes_first_is_enough() {
+    let mut world = world_with(17, |_, c| c.start = Start::Now);
+    // Host 0 begins while host 1 is not there.
+    world.network.faults.cut = true;
+    world.hosts[0].feed(world.now, handfast_engine::Input::Timer);
+    world.run(Duration::from_millis(100));
+    world.network.faults.cut = false;
+    let connected = |w: &World| w.hosts.iter().all(|h| !h.outbound.is_empty());
+    // Host 1 restarts and connects by itself before host 0 sends again, or the other way round.
+    let fresh = {
+        let mut c = connection(1);
+        c.start = Start::Now;
+        c
+    };
+    world.hosts[1] = Host::new(50, vec![address(1)], policy(fresh));
+    assert!(world.run_until(MINUTE, connected));
+    world.run(Duration::from_secs(10));
+    for host in &world.hosts {
+        assert_eq!(host.count(|e| matches!(e, Event::ConnectionUp { .. })), 1);
+        assert_eq!(host.count(|e| matches!(e, Event::ChildGone { .. })), 0);
+    }
+}
+
+#[test]
 fn a_dead_peer_is_noticed_and_connected_again() {
     let mut world = world_with(6, |_, c| c.start = Start::Now);
     assert!(world.run_until(MINUTE, |w| w.hosts.iter().all(|h| !h.outbound.is_empty())));

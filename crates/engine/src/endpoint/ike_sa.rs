@@ -122,6 +122,11 @@ impl State {
         gone(reason)
     }
 
+    /// An attempt of ours that has not come to IKE_AUTH.
+    pub fn is_unheard(&self) -> bool {
+        matches!(self, Self::MakingKey(_) | Self::InitSent(_) | Self::Agreeing(_))
+    }
+
     /// Carries traffic and is to stay.
     pub fn is_up(&self) -> bool {
         matches!(self, Self::Established(s) if !s.is_closing() && !s.children.is_empty())

@@ -300,6 +300,24 @@ impl Engine {
         }
         if let Some(reason) = ended {
             self.remove(slot, id, reason);
+        } else if is_up && !was_up {
+            self.give_way(slot, connection.as_deref());
+        }
+    }
+
+    /// The peer's attempt came first: ours, of which it knows nothing that lasts, is not needed any more. One that has
+    /// gone on to IKE_AUTH stays, and no longer says that it is the only one.
+    fn give_way(&mut self, up: usize, connection: Option<&str>) {
+        for slot in self.slots(|s| s.sa.slot != up && s.connection_name() == connection) {
+            if let Some(ike) = self.sas.get_mut(slot) {
+                ike.sa.initial_contact = false;
+            }
+            self.step(slot, |state, sa, cx| {
+                if state.is_unheard() {
+                    return Ok(state.abandon(sa, cx, "the peer connected first"));
+                }
+                Ok(state)
+            });
         }
     }
 
