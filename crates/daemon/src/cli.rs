@@ -15,7 +15,7 @@ use crate::logging::LogFormat;
 use crate::table;
 
 /// The exit status of a usage or configuration mistake.
-const USAGE: u8 = 2;
+pub const USAGE: u8 = 2;
 const DEFAULT_SOCKET: &str = "/run/handfast.sock";
 
 #[derive(Parser)]
@@ -75,7 +75,7 @@ pub struct RunOptions {
     /// Form of the log on standard error
     #[arg(long, value_name = "FORM")]
     pub log: Option<LogFormat>,
-    /// error, warn, info, debug or trace
+    /// error, warn, info, debug or trace [default: $RUST_LOG, or the configuration's, or info]
     #[arg(long, value_name = "LEVEL")]
     pub log_level: Option<String>,
 }

@@ -1,12 +1,20 @@
-//! Logs: one line per fact, fields rather than prose. Secrets have no way here; what a peer wrote is escaped where it
-//! becomes text.
+//! Logs: one line per fact, fields rather than prose, one span per IKE SA. Secrets have no way here; what a peer wrote
+//! is escaped.
+
+mod text;
+
+use std::collections::HashMap;
 
 use clap::ValueEnum;
 use handfast_engine::Event;
 use handfast_engine::event::Direction;
 use handfast_engine::refusal::Refusal;
-use tracing::{debug, info, warn};
+use handfast_plane::op::ChildId;
+use handfast_store::delta::SaId;
+use tracing::{Span, debug, error_span, field, info, warn};
 use tracing_subscriber::EnvFilter;
+
+use text::{encapsulation, plain, selectors};
 
 /// How logs are written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -26,11 +34,10 @@ impl From<handfast_config::LogFormat> for LogFormat {
     }
 }
 
-/// Starts logging to standard error. A filter that is not valid becomes "info".
-pub fn init(format: LogFormat, level: &str) {
-    let filter = EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new("info"));
+/// Starts logging to standard error. The error says what is wrong with `level`.
+pub fn init(format: LogFormat, level: &str) -> Result<(), String> {
     let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_env_filter(filter(level)?)
         .with_writer(std::io::stderr)
         .with_target(false);
     // A second start (in a test) keeps the first.
@@ -38,94 +45,159 @@ pub fn init(format: LogFormat, level: &str) {
         LogFormat::Text => builder
             .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
             .try_init(),
-        LogFormat::Json => builder.json().try_init(),
+        LogFormat::Json => builder.json().with_span_list(false).try_init(),
     };
+    Ok(())
 }
 
-/// Writes one event.
-pub fn event(event: &Event) {
+/// A level, or a list of them for parts of the program ("info,handfast::net=debug").
+fn filter(level: &str) -> Result<EnvFilter, String> {
+    // The library takes any single word as the name of a part, so a misspelt level would silence everything.
+    let known = |word: &str| ["off", "error", "warn", "info", "debug", "trace"].contains(&word);
+    let valid = level
+        .split(',')
+        .all(|part| known(part.rsplit('=').next().unwrap_or(part).trim()));
+    let filter = EnvFilter::try_new(level).ok().filter(|_| valid);
+    filter.ok_or_else(|| format!("{level:?} is no log level: use error, warn, info, debug or trace"))
+}
+
+/// Writes events, those of an IKE SA in its span.
+#[derive(Default)]
+pub struct EventLog {
+    /// Ends with the SA, so there are never more than the engine has SAs.
+    spans: HashMap<SaId, Span>,
+    children: HashMap<ChildId, SaId>,
+}
+
+impl EventLog {
+    /// Writes one event.
+    pub fn event(&mut self, event: &Event) {
+        self.span(event).in_scope(|| write(event));
+        match event {
+            Event::ChildEstablished { sa, child, .. } => drop(self.children.insert(*child, *sa)),
+            Event::ChildGone { child, .. } => drop(self.children.remove(child)),
+            Event::IkeGone { sa, .. } => {
+                self.spans.remove(sa);
+                self.children.retain(|_, owner| owner != sa);
+            }
+            _ => {}
+        }
+    }
+
+    fn span(&mut self, event: &Event) -> Span {
+        let sa = match event {
+            Event::Message { sa, .. }
+            | Event::Retransmitted { sa, .. }
+            | Event::IkeEstablished { sa, .. }
+            | Event::ChildEstablished { sa, .. }
+            | Event::IkeGone { sa, .. } => Some(*sa),
+            Event::IkeRekeyed { new, .. } => Some(*new),
+            Event::Refused { sa, .. } => *sa,
+            Event::ChildGone { child, .. } => self.children.get(child).copied(),
+            Event::ChildRekeyed { new, .. } => self.children.get(new).copied(),
+            _ => None,
+        };
+        let Some(sa) = sa else { return Span::none() };
+        // Not a matter of level: a span says whose fact it is, whatever is logged.
+        let new = || error_span!("ike_sa", sa = sa.0, connection = field::Empty);
+        let span = self.spans.entry(sa).or_insert_with(new).clone();
+        if let Event::IkeEstablished { connection, .. } = event {
+            span.record("connection", connection.as_str());
+        }
+        span
+    }
+}
+
+fn write(event: &Event) {
     match event {
         Event::Message {
-            sa,
             direction,
             summary,
             size,
+            local,
             remote,
             ..
         } => {
-            let direction = if *direction == Direction::Out {
-                "sent"
-            } else {
-                "received"
-            };
-            debug!(sa = sa.0, direction, %remote, size, message = %summary, "IKE message");
+            let message = plain(summary);
+            match direction {
+                Direction::Out => debug!(%local, %remote, size, "sent {message}"),
+                Direction::In => debug!(%local, %remote, size, "received {message}"),
+            }
         }
-        Event::Retransmitted { sa, attempt, next_in } => info!(sa = sa.0, attempt, ?next_in, "request sent again"),
+        Event::Retransmitted { attempt, next_in, .. } => info!(attempt, ?next_in, "request sent again"),
         Event::Dropped { remote, reason } => debug!(%remote, reason, "datagram dropped"),
         Event::IkeEstablished {
-            sa,
-            connection,
             spi_i,
             spi_r,
             suite,
             peer,
             initiator,
             took,
-        } => {
-            info!(sa = sa.0, connection, %spi_i, %spi_r, %suite, %peer, initiator, ?took, "IKE SA established");
-        }
-        Event::ChildEstablished {
-            sa,
-            child,
-            name,
-            spi_in,
-            spi_out,
-            suite,
-            local_ts,
-            remote_ts,
-            path,
             ..
         } => {
-            let (spi_in, spi_out) = (format!("{spi_in:08x}"), format!("{spi_out:08x}"));
-            let text = |list: &[handfast_wire::selector::TrafficSelector]| {
-                list.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
-            };
-            let (local_ts, remote_ts) = (text(local_ts), text(remote_ts));
-            let esp = format!("{:?}", path.encapsulation);
-            info!(sa = sa.0, child = child.0, name, spi_in, spi_out, %suite, local_ts, remote_ts, esp, "child SA established");
+            let peer = plain(peer);
+            info!(%spi_i, %spi_r, %suite, %peer, initiator, ?took, "IKE SA established");
         }
+        Event::ChildEstablished { .. } => child_established(event),
         Event::ChildRekeyed { old, new } => info!(old = old.0, new = new.0, "child SA rekeyed"),
         Event::IkeRekeyed { old, new } => info!(old = old.0, new = new.0, "IKE SA rekeyed"),
         Event::ChildGone { child, reason } => info!(child = child.0, reason, "child SA gone"),
-        Event::IkeGone { sa, reason } => info!(sa = sa.0, reason, "IKE SA gone"),
+        Event::IkeGone { reason, .. } => info!(reason, "IKE SA gone"),
         Event::Refused {
-            sa,
             connection,
             remote,
             refusal,
-        } => refused(sa.map(|s| s.0), connection.as_deref(), *remote, refusal),
+            ..
+        } => refused(connection.as_deref(), *remote, refusal),
         Event::ConnectionUp { connection } => info!(connection, "connection up"),
         Event::ConnectionDown {
             connection,
             reason,
             retry_in,
-        } => {
-            info!(connection, reason, ?retry_in, "connection not up");
-        }
+        } => info!(connection, reason, ?retry_in, "connection not up"),
         Event::CommandFailed { reason } => warn!(reason, "command failed"),
         Event::Idle => debug!("nothing left to do"),
     }
 }
 
-fn refused(sa: Option<u64>, connection: Option<&str>, remote: std::net::SocketAddr, refusal: &Refusal) {
-    let list = |items: &[String]| items.join(" | ");
+fn child_established(event: &Event) {
+    let Event::ChildEstablished {
+        child,
+        name,
+        spi_in,
+        spi_out,
+        suite,
+        local_ts,
+        remote_ts,
+        path,
+        ..
+    } = event
+    else {
+        return;
+    };
+    info!(
+        child = child.0,
+        name,
+        spi_in = %format_args!("{spi_in:08x}"),
+        spi_out = %format_args!("{spi_out:08x}"),
+        %suite,
+        local_ts = %selectors(local_ts),
+        remote_ts = %selectors(remote_ts),
+        local = %path.local,
+        remote = %path.remote,
+        esp = %encapsulation(path.encapsulation),
+        "child SA established"
+    );
+}
+
+fn refused(connection: Option<&str>, remote: std::net::SocketAddr, refusal: &Refusal) {
+    let list = |items: &[String]| (!items.is_empty()).then(|| items.join(" | "));
     warn!(
-        sa,
         connection,
         %remote,
         by = ?refusal.by,
         cause = refusal.cause.label(),
-        why = %refusal.cause,
+        why = %plain(&refusal.cause.to_string()),
         offered = list(&refusal.offered),
         acceptable = list(&refusal.acceptable),
         hint = refusal.hint(),
@@ -133,3 +205,6 @@ fn refused(sa: Option<u64>, connection: Option<&str>, remote: std::net::SocketAd
         "refused"
     );
 }
+
+#[cfg(test)]
+mod tests;

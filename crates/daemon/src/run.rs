@@ -15,7 +15,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use crate::cli::{self, RunOptions};
 use crate::control::{Call, Request, Server};
 use crate::keylog::KeyLogWriter;
-use crate::logging;
+use crate::logging::{self, EventLog};
 use crate::net::raw_esp::{RawEsp, ReceivedEsp};
 use crate::net::routes::{RouteSettings, Routes, remove_leftovers};
 use crate::net::tun::{Tun, TunSettings};
@@ -41,8 +41,12 @@ pub fn run(options: RunOptions) -> ExitCode {
         Err(code) => return code,
     };
     let daemon = &loaded.config.daemon;
-    let level = options.log_level.clone().unwrap_or_else(|| daemon.log_level.clone());
-    logging::init(options.log.unwrap_or(daemon.log.into()), &level);
+    let level = options.log_level.clone().or_else(|| std::env::var("RUST_LOG").ok());
+    let level = level.unwrap_or_else(|| daemon.log_level.clone());
+    if let Err(mistake) = logging::init(options.log.unwrap_or(daemon.log.into()), &level) {
+        eprintln!("handfast: {mistake}");
+        return ExitCode::from(cli::USAGE);
+    }
     for warning in &loaded.warnings {
         tracing::warn!(file = %source, "{warning}");
     }
@@ -78,6 +82,7 @@ struct Daemon {
     control: Server,
     answers: UnboundedReceiver<(Ticket, Answer)>,
     waiting: Waiting,
+    log: EventLog,
     /// Packets of the host, before sealing.
     plain: Vec<u8>,
     /// Packets sealed.
@@ -89,9 +94,8 @@ struct Daemon {
 
 /// What woke the loop.
 enum Wake {
-    Udp,
-    Esp(ReceivedEsp),
-    Tun,
+    /// Something to read; if it was IP protocol 50, the first packet is read already.
+    Packets(Option<ReceivedEsp>),
     Answer(Ticket, Answer),
     Call(Call),
     Deadline,
@@ -164,6 +168,7 @@ impl Daemon {
             control,
             answers,
             waiting: Waiting::default(),
+            log: EventLog::default(),
             plain: vec![0; PACKET],
             sealed: Vec::new(),
             esp: vec![0; PACKET],
@@ -182,9 +187,12 @@ impl Daemon {
             let engine = self.core.engine.deadline().map(|(at, _)| at);
             let deadline = [engine, stop_by].into_iter().flatten().min();
             match self.wake(deadline, [&mut terminate, &mut interrupt, &mut hangup]).await {
-                Wake::Udp => self.read_udp(),
-                Wake::Esp(first) => self.read_esp(first),
-                Wake::Tun => self.read_tun(),
+                Wake::Packets(esp) => {
+                    // Whoever woke us, each has its turn: a flood on one must not starve the others.
+                    self.read_udp();
+                    self.read_esp(esp);
+                    self.read_tun();
+                }
                 Wake::Answer(ticket, answer) => self.core.feed(now(), Input::Answer(ticket, answer), &mut self.edges),
                 Wake::Call(call) => self.on_call(call).await,
                 Wake::Deadline => self.core.feed(now(), Input::Timer, &mut self.edges),
@@ -215,9 +223,9 @@ impl Daemon {
             Some((ticket, answer)) = self.answers.recv() => Wake::Answer(ticket, answer),
             call = self.control.next() => Wake::Call(call),
             () = tokio::time::sleep(until(deadline)) => Wake::Deadline,
-            _ = self.edges.udp.readable() => Wake::Udp,
-            Ok(first) = self.edges.raw.recv(&mut self.esp) => Wake::Esp(first),
-            _ = self.tun.readable() => Wake::Tun,
+            _ = self.edges.udp.readable() => Wake::Packets(None),
+            Ok(first) = self.edges.raw.recv(&mut self.esp) => Wake::Packets(Some(first)),
+            _ = self.tun.readable() => Wake::Packets(None),
         }
     }
 
@@ -232,7 +240,7 @@ impl Daemon {
             tunnels::follow(&self.core.plane, &mut self.routes, &self.tun, self.tun_mtu).await;
         }
         for event in std::mem::take(&mut self.edges.events) {
-            logging::event(&event);
+            self.log.event(&event);
             self.idle |= matches!(event, Event::Idle);
             self.waiting.on_event(&event);
         }
@@ -267,16 +275,14 @@ impl Daemon {
             .feed(now(), Input::Datagram { local, remote, bytes }, &mut self.edges);
     }
 
-    fn read_esp(&mut self, first: ReceivedEsp) {
-        let mut received = first;
+    fn read_esp(&mut self, first: Option<ReceivedEsp>) {
+        let mut first = first;
         for _ in 0..BURST {
+            let next = first.take().map_or_else(|| self.edges.raw.try_recv(&mut self.esp), Ok);
+            let Ok(received) = next else { return };
             if let Some(packet) = self.esp.get_mut(received.esp) {
                 deliver(self.core.plane.inbound(packet, None), &self.tun);
             }
-            let Ok(next) = self.edges.raw.try_recv(&mut self.esp) else {
-                return;
-            };
-            received = next;
         }
     }
 

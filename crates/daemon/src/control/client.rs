@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{ControlError, MAX_LINE, Request};
+use super::{ControlError, MAX_ANSWER, Request};
 
 /// Asks the daemon and waits for its answer.
 pub fn call(path: &Path, request: &Request, timeout: Duration) -> Result<Value, ControlError> {
@@ -25,7 +25,7 @@ pub fn call(path: &Path, request: &Request, timeout: Duration) -> Result<Value, 
     stream.write_all(format!("{line}\n").as_bytes()).map_err(failed)?;
     let mut answer = String::new();
     BufReader::new(stream)
-        .take(MAX_LINE as u64)
+        .take(MAX_ANSWER)
         .read_line(&mut answer)
         .map_err(failed)?;
     if answer.is_empty() {

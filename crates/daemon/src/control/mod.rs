@@ -9,8 +9,10 @@ use serde::{Deserialize, Serialize};
 
 pub use server::{Call, Reply, Server};
 
-/// The longest line either side takes.
-pub const MAX_LINE: usize = 1 << 20;
+/// The longest request; whoever sends a longer one is hung up on.
+pub const MAX_REQUEST: u64 = 64 << 10;
+/// The longest answer that the command line takes: the status of very many SAs.
+pub const MAX_ANSWER: u64 = 256 << 20;
 
 /// A request.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

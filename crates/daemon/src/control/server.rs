@@ -9,7 +9,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::sync::oneshot;
 
-use super::{ControlError, MAX_LINE, Request};
+use super::{ControlError, MAX_REQUEST, Request};
 
 /// Requests that wait for the daemon; further callers wait at their end.
 const QUEUE: usize = 16;
@@ -92,8 +92,7 @@ async fn converse(stream: UnixStream, to_daemon: Sender<Call>) {
     let mut read = BufReader::new(read);
     loop {
         let mut line = vec![];
-        let limit = MAX_LINE as u64;
-        match (&mut read).take(limit).read_until(b'\n', &mut line).await {
+        match (&mut read).take(MAX_REQUEST).read_until(b'\n', &mut line).await {
             Ok(n) if n > 0 && line.ends_with(b"\n") => {}
             _ => return,
         }
