@@ -243,7 +243,7 @@ fn command(options: &NameOptions, request: &Request, done: &str) -> ExitCode {
 }
 
 fn status(options: &StatusOptions) -> ExitCode {
-    let answer = match ask(&options.socket, &Request::Status, Duration::from_secs(10)) {
+    let answer = match ask(&options.socket, &Request::Status {}, Duration::from_secs(10)) {
         Ok(answer) => answer,
         Err(reason) => return failed(&reason),
     };

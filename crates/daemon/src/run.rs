@@ -314,7 +314,7 @@ impl Daemon {
 
     async fn on_call(&mut self, call: Call) {
         let command = match call.request {
-            Request::Status => {
+            Request::Status {} => {
                 let status = self.core.status(now());
                 call.reply.send(serde_json::json!({ "ok": true, "status": status }));
                 return;

@@ -19,7 +19,7 @@ pub const MAX_ANSWER: u64 = 256 << 20;
 #[serde(tag = "cmd", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Request {
     /// The status document.
-    Status,
+    Status {},
     /// Bring a connection up; answered when it is, or cannot be.
     Up {
         /// Its name.

@@ -1,0 +1,171 @@
+//! The command line without a daemon: exit statuses, and sentences that say what to do.
+#![allow(clippy::unwrap_used)]
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+const GOOD: &str = r#"
+[connection.office]
+local = "192.0.2.1"
+remote = "198.51.100.1"
+local_id = "a.example.net"
+remote_id = "b.example.net"
+secret = "a long secret that both ends share"
+local_subnet = "10.1.0.0/16"
+remote_subnet = "10.2.0.0/16"
+"#;
+
+fn handfast(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_handfast"))
+        .args(args)
+        .env_remove("RUST_LOG")
+        .output()
+        .unwrap()
+}
+
+/// Status, standard output, standard error.
+fn said(out: &Output) -> (Option<i32>, String, String) {
+    let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
+    (out.status.code(), text(&out.stdout), text(&out.stderr))
+}
+
+/// A configuration file of its own for each test; removed at the end.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str, text: &str, mode: u32) -> Self {
+        let path = std::env::temp_dir().join(format!("handfast-{name}-{}.toml", std::process::id()));
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        Self(path)
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+#[test]
+fn a_good_file_is_right_and_its_secret_is_not_shown() {
+    let file = Scratch::new("good", GOOD, 0o600);
+    let (code, out, err) = said(&handfast(&["check", file.path()]));
+    assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");
+    for part in [
+        "is right",
+        "office",
+        "a.example.net",
+        "b.example.net",
+        "10.1.0.0/16 <-> 10.2.0.0/16",
+    ] {
+        assert!(out.contains(part), "no {part:?} in {out}");
+    }
+    assert!(!out.contains("a long secret"), "{out}");
+}
+
+#[test]
+fn a_mistake_has_file_line_column_and_what_was_expected() {
+    let text = GOOD.replace("remote_subnet", "remote_subnett");
+    let file = Scratch::new("typo", &text, 0o600);
+    for args in [&["check", file.path()][..], &["run", "--config", file.path()]] {
+        let (code, out, err) = said(&handfast(args));
+        assert_eq!((code, out.as_str()), (Some(2), ""), "{err}");
+        assert!(err.contains(&format!("{}:9:1: ", file.path())), "{args:?}: {err}");
+        assert!(
+            err.contains("remote_subnett") && err.contains("expected"),
+            "{args:?}: {err}"
+        );
+        assert!(!err.contains("a long secret"), "{err}");
+    }
+}
+
+#[test]
+fn a_secret_that_others_can_read_is_refused() {
+    let file = Scratch::new("open", GOOD, 0o644);
+    let (code, _, err) = said(&handfast(&["check", file.path()]));
+    assert_eq!(code, Some(2), "{err}");
+    assert!(err.contains("chmod"), "it does not say what to do: {err}");
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    for args in [
+        &["check", "/nonexistent/hf.toml"][..],
+        &["run", "--config", "/nonexistent/hf.toml"],
+    ] {
+        let (code, _, err) = said(&handfast(args));
+        assert_eq!(code, Some(2), "{err}");
+        assert!(
+            err.contains("/nonexistent/hf.toml") && err.lines().count() == 1,
+            "{err}"
+        );
+    }
+}
+
+#[test]
+fn without_a_daemon_one_sentence_says_what_to_do() {
+    for args in [&["status"][..], &["status", "--json"], &["up", "x"], &["down", "x"]] {
+        let mut args = args.to_vec();
+        args.extend_from_slice(&["--socket", "/nonexistent/handfast.sock"]);
+        let (code, out, err) = said(&handfast(&args));
+        assert_eq!((code, out.as_str()), (Some(1), ""), "{args:?}");
+        assert!(
+            err.contains("no daemon listens on /nonexistent/handfast.sock"),
+            "{args:?}: {err}"
+        );
+        assert!(err.contains("handfast run") && err.lines().count() == 1, "{err}");
+    }
+}
+
+#[test]
+fn wrong_usage_is_status_2() {
+    let file = Scratch::new("level", GOOD, 0o600);
+    for args in [
+        &["frobnicate"][..],
+        &[],
+        &["run"],
+        &["up"],
+        &["run", "--config", file.path(), "--log-level", "chatty"],
+    ] {
+        let (code, out, err) = said(&handfast(args));
+        assert_eq!(code, Some(2), "{args:?}: {out}{err}");
+    }
+}
+
+#[test]
+fn help_teaches_by_example() {
+    let (code, out, _) = said(&handfast(&["--help"]));
+    assert_eq!(code, Some(0));
+    for part in ["handfast demo", "handfast run --config", "Exit status"] {
+        assert!(out.contains(part), "{out}");
+    }
+}
+
+#[test]
+fn the_man_page_in_docs_is_the_programs_own() {
+    let (code, page, _) = said(&handfast(&["man"]));
+    assert_eq!(code, Some(0));
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/handfast.1");
+    assert!(
+        std::fs::read_to_string(path).unwrap() == page,
+        "cargo run -- man > docs/handfast.1"
+    );
+    for part in [".SS run", ".SS demo", "\\-\\-capture", "Exit status"] {
+        assert!(page.contains(part), "no {part:?} in the man page");
+    }
+}
+
+#[test]
+fn completions_know_the_commands() {
+    for shell in ["bash", "zsh", "fish"] {
+        let (code, out, _) = said(&handfast(&["completions", shell]));
+        assert_eq!(code, Some(0));
+        assert!(out.contains("status") && out.contains("keylog"), "{shell}: {out}");
+    }
+}
