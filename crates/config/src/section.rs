@@ -267,13 +267,14 @@ impl<'a, 'i> Section<'a, 'i> {
             if self.asked.contains(&key) {
                 continue;
             }
+            // Of equally near keys the longest shares most with what was written.
             let near = self
                 .asked
                 .iter()
-                .map(|a| (distance(key, a), *a))
-                .min()
-                .filter(|(d, _)| *d <= 3);
-            let hint = near.map_or(String::new(), |(_, near)| format!("did you mean {near}?"));
+                .map(|a| (distance(key, a), std::cmp::Reverse(a.len()), *a))
+                .min();
+            let near = near.filter(|(d, ..)| *d <= 3);
+            let hint = near.map_or(String::new(), |(_, _, near)| format!("did you mean {near}?"));
             let mut known = self.asked.clone();
             known.sort_unstable();
             reader.error(

@@ -94,6 +94,7 @@ fn each_mistake_is_told_with_its_place() {
         (bad("[connection.a\n"), "t.toml:1:14: not TOML"),
         (with("remot_id = \"x\""), "t.toml:5:1: unknown key remot_id"),
         (with("remot_id = \"x\""), "did you mean remote_id?"),
+        (with("remotid = \"x\""), "did you mean remote_id?"),
         (
             with("start = \"later\""),
             "t.toml:5:9: start is \"later\"; expected \"now\" or \"wait\"",

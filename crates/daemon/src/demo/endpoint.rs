@@ -81,7 +81,8 @@ pub struct Endpoint {
     pub received: u64,
     /// The last packet sent through ESP.
     pub last_sealed: Option<(OuterPath, Vec<u8>)>,
-    ports: Ports,
+    /// Stand for 500 and 4500.
+    pub ports: Ports,
 }
 
 /// What the core may touch while it works.

@@ -115,7 +115,13 @@ impl Report {
                 "traffic selectors",
                 format!("{} (A), {} (B)", text(&child["local_ts"]), text(&child["remote_ts"])),
             ),
-            row("ESP travels", format!("in UDP, {} <-> {}", ends[0].name, ends[1].name)),
+            row(
+                "ESP travels",
+                format!(
+                    "in UDP on 127.0.0.1, port {} (A), port {} (B)",
+                    ends[0].ports.natt, ends[1].ports.natt
+                ),
+            ),
         ];
         println!("\n{}\n", table::two_columns("The tunnel", &rows));
         Ok(())
