@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -9,6 +9,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use handfast_config::{FileReader, Loaded, load};
 use serde_json::Value;
 
+use crate::console;
 use crate::control::client::call;
 use crate::control::{ControlError, Request};
 use crate::logging::LogFormat;
@@ -147,10 +148,11 @@ pub fn main() -> ExitCode {
 
 fn print(write: impl FnOnce(&mut Vec<u8>) -> std::io::Result<()>) -> ExitCode {
     let mut text = vec![];
-    match write(&mut text).and_then(|()| std::io::stdout().write_all(&text)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => failed(&error),
+    if let Err(error) = write(&mut text) {
+        return failed(&error);
     }
+    console::text(String::from_utf8_lossy(&text));
+    ExitCode::SUCCESS
 }
 
 fn failed(reason: &dyn std::fmt::Display) -> ExitCode {
@@ -205,40 +207,49 @@ fn check(path: &Path) -> ExitCode {
     for warning in &loaded.warnings {
         eprintln!("{warning}");
     }
-    println!("{name} is right.");
+    console::line(format_args!("{name} is right."));
     for c in &loaded.policy.connections {
         let ike: Vec<String> = c.ike.iter().map(ToString::to_string).collect();
-        println!(
+        console::line(format_args!(
             "  {}: as {} to {}, IKEv2 by preshared key",
             c.pair(),
             c.local_id,
             c.remote_id
-        );
-        println!("    ike  {}", ike.join(", "));
+        ));
+        console::line(format_args!("    ike  {}", ike.join(", ")));
         for child in &c.children {
             let list = |ts: &[handfast_wire::selector::TrafficSelector], own: &str| match ts {
                 [] => own.to_string(),
                 ts => ts.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
             };
             let esp: Vec<String> = child.esp.iter().map(ToString::to_string).collect();
-            println!("    esp  {}", esp.join(", "));
+            console::line(format_args!("    esp  {}", esp.join(", ")));
             let (local, remote) = (
                 list(&child.local_ts, "our address"),
                 list(&child.remote_ts, "the peer's address"),
             );
-            println!("    {local} <-> {remote}");
+            console::line(format_args!("    {local} <-> {remote}"));
         }
     }
     ExitCode::SUCCESS
 }
 
 fn command(options: &NameOptions, request: &Request, done: &str) -> ExitCode {
-    match ask(&options.socket, request, Duration::from_secs(options.timeout.max(1))) {
-        Ok(_) => {
-            println!("{} {done}", options.name);
+    let timeout = Duration::from_secs(options.timeout.max(1));
+    match call(&options.socket, request, timeout) {
+        Ok(answer) if answer["ok"] == true => {
+            console::line(format_args!("{} {done}", options.name));
             ExitCode::SUCCESS
         }
-        Err(reason) => failed(&reason),
+        Ok(answer) => failed(&error_of(&answer)),
+        Err(ControlError::Timeout(_)) => {
+            let state = state_of(&options.socket, &options.name).unwrap_or_default();
+            failed(&format!(
+                "{} after {timeout:?}: not yet{state}; the daemon goes on",
+                options.name
+            ))
+        }
+        Err(error) => failed(&error),
     }
 }
 
@@ -248,12 +259,12 @@ fn status(options: &StatusOptions) -> ExitCode {
         Err(reason) => return failed(&reason),
     };
     if options.json {
-        println!("{}", answer["status"]);
+        console::line(&answer["status"]);
         return ExitCode::SUCCESS;
     }
     match serde_json::from_value(answer["status"].clone()) {
         Ok(status) => {
-            println!("{}", table::status_table(&status));
+            console::line(table::status_table(&status));
             ExitCode::SUCCESS
         }
         Err(error) => failed(&ControlError::Answer(error.to_string())),
@@ -266,8 +277,21 @@ fn ask(socket: &Path, request: &Request, timeout: Duration) -> Result<Value, Str
     if answer["ok"] == true {
         return Ok(answer);
     }
-    Err(answer["error"]
+    Err(error_of(&answer))
+}
+
+fn error_of(answer: &Value) -> String {
+    answer["error"]
         .as_str()
         .unwrap_or("the daemon gave no reason")
-        .to_string())
+        .to_string()
+}
+
+/// Where a connection stands, as the end of a sentence.
+fn state_of(socket: &Path, name: &str) -> Option<String> {
+    let answer = ask(socket, &Request::Status {}, Duration::from_secs(1)).ok()?;
+    let entries = answer["status"]["ike_sas"].as_array()?;
+    let entry = entries.iter().find(|entry| entry["connection"] == name)?;
+    let reason = entry["reason"].as_str().map(|reason| format!(", {reason}"));
+    Some(format!(" ({}{})", entry["state"].as_str()?, reason.unwrap_or_default()))
 }

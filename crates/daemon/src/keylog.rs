@@ -2,10 +2,10 @@
 //!
 //! Whoever reads them can read the traffic; they are their owner's alone.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::net::IpAddr;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use handfast_crypto::secret::Secret;
@@ -19,15 +19,24 @@ pub struct KeyLogWriter {
 }
 
 impl KeyLogWriter {
-    /// Opens the tables in `dir`, which is made if need be.
-    pub fn create(dir: &Path) -> io::Result<Self> {
+    /// Opens the tables in `dir`, which is made if need be, to add to what they hold.
+    pub fn append(dir: &Path) -> io::Result<Self> {
+        Self::open(dir, OpenOptions::new().append(true))
+    }
+
+    /// Opens the tables in `dir`, which is made if need be, and empties them.
+    pub fn replace(dir: &Path) -> io::Result<Self> {
+        Self::open(dir, OpenOptions::new().write(true).truncate(true))
+    }
+
+    fn open(dir: &Path, options: &mut OpenOptions) -> io::Result<Self> {
         DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+        options.create(true).mode(0o600);
         let table = |name: &str| {
-            OpenOptions::new()
-                .append(true)
-                .create(true)
-                .mode(0o600)
-                .open(dir.join(name))
+            let file = options.open(dir.join(name))?;
+            // One that was there already may be open to others.
+            file.set_permissions(Permissions::from_mode(0o600))?;
+            Ok::<_, io::Error>(file)
         };
         table("ikev1_decryption_table")?;
         Ok(Self {

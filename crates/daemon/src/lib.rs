@@ -3,6 +3,7 @@
 #![deny(unsafe_code)] // except in net/sys.rs
 
 pub mod cli;
+pub mod console;
 pub mod control;
 pub mod demo;
 pub mod keylog;

@@ -143,7 +143,7 @@ impl Daemon {
         let routes = Routes::new(&route_settings, tun.name())
             .await
             .map_err(|e| e.to_string())?;
-        let keylog = options.keylog.as_deref().map(KeyLogWriter::create).transpose();
+        let keylog = options.keylog.as_deref().map(KeyLogWriter::append).transpose();
         let keylog = keylog.map_err(|e| format!("the key log cannot be written: {e}"))?;
         if keylog.is_some() {
             tracing::warn!("the key log is on: whoever reads it can read all traffic");

@@ -169,3 +169,30 @@ fn completions_know_the_commands() {
         assert!(out.contains("status") && out.contains("keylog"), "{shell}: {out}");
     }
 }
+
+#[test]
+fn an_impatient_caller_hears_where_the_connection_stands() {
+    use std::io::{BufRead, BufReader, Write};
+    let socket = std::env::temp_dir().join(format!("handfast-impatient-{}.sock", std::process::id()));
+    let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    // A daemon that is still trying, and answers `status` only.
+    let daemon = std::thread::spawn(move || {
+        let (up, _) = listener.accept().unwrap();
+        let (mut status, _) = listener.accept().unwrap();
+        let mut line = String::new();
+        BufReader::new(&status).read_line(&mut line).unwrap();
+        assert_eq!(line, "{\"cmd\":\"status\"}\n");
+        let entry = r#"{"connection":"office","state":"retrying","reason":"the peer is silent"}"#;
+        writeln!(status, r#"{{"ok":true,"status":{{"version":1,"ike_sas":[{entry}]}}}}"#).unwrap();
+        drop(up);
+    });
+    let out = handfast(&["up", "office", "--timeout", "1", "--socket", socket.to_str().unwrap()]);
+    std::fs::remove_file(&socket).unwrap();
+    let (code, _, err) = said(&out);
+    assert_eq!(code, Some(1));
+    assert_eq!(
+        err,
+        "handfast: office after 1s: not yet (retrying, the peer is silent); the daemon goes on\n"
+    );
+    daemon.join().unwrap();
+}

@@ -18,6 +18,7 @@ pub fn call(path: &Path, request: &Request, timeout: Duration) -> Result<Value, 
     })?;
     let failed = |e: std::io::Error| match e.kind() {
         ErrorKind::WouldBlock | ErrorKind::TimedOut => ControlError::Timeout(timeout),
+        ErrorKind::BrokenPipe | ErrorKind::ConnectionReset => ControlError::Ended,
         _ => ControlError::Io(e),
     };
     stream.set_read_timeout(Some(timeout)).map_err(failed)?;
@@ -29,7 +30,7 @@ pub fn call(path: &Path, request: &Request, timeout: Duration) -> Result<Value, 
         .read_line(&mut answer)
         .map_err(failed)?;
     if answer.is_empty() {
-        return Err(ControlError::Answer("it ended without one".into()));
+        return Err(ControlError::Ended);
     }
     serde_json::from_str(&answer).map_err(|e| ControlError::Answer(e.to_string()))
 }

@@ -50,6 +50,9 @@ pub enum ControlError {
     /// The daemon was silent for too long.
     #[error("the daemon did not answer within {0:?}; `handfast status` shows where it stands")]
     Timeout(std::time::Duration),
+    /// The daemon hung up.
+    #[error("the daemon ended before it answered; its log says why")]
+    Ended,
     /// Something else.
     #[error("the daemon cannot be spoken to: {0}")]
     Io(std::io::Error),

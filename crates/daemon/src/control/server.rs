@@ -2,8 +2,10 @@
 
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::{Value, json};
+use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
@@ -13,6 +15,11 @@ use super::{ControlError, MAX_REQUEST, Request};
 
 /// Requests that wait for the daemon; further callers wait at their end.
 const QUEUE: usize = 16;
+/// Until callers are accepted again after that failed.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(200);
+
+/// Callers that are not accepted yet.
+const BACKLOG: i32 = 128;
 
 /// Listens.
 pub struct Server {
@@ -53,12 +60,18 @@ impl Server {
                 Err(e) => return Err(fault(e)),
             }
         }
-        let listener = UnixListener::bind(path).map_err(fault)?;
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(fault)?;
+        let listener = listen(path).map_err(fault)?;
         let (to_daemon, calls) = channel(QUEUE);
         let accepting = tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(converse(stream, to_daemon.clone()));
+            loop {
+                match listener.accept().await {
+                    Ok((stream, _)) => drop(tokio::spawn(converse(stream, to_daemon.clone()))),
+                    // Too many open files, for example: that passes, and the daemon must stay within reach.
+                    Err(error) => {
+                        tracing::warn!(%error, "a caller of the control socket could not be accepted");
+                        tokio::time::sleep(ACCEPT_AGAIN).await;
+                    }
+                }
             }
         });
         Ok(Self {
@@ -84,6 +97,21 @@ impl Drop for Server {
         // Gone already is as good.
         std::fs::remove_file(&self.path).ok();
     }
+}
+
+/// A listening socket that only its owner can use. Nobody can connect before it listens, and by then it has its mode.
+fn listen(path: &Path) -> std::io::Result<UnixListener> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.bind(&SockAddr::unix(path)?)?;
+    let ready = std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))
+        .and_then(|()| socket.set_nonblocking(true))
+        .and_then(|()| socket.listen(BACKLOG))
+        .and_then(|()| UnixListener::from_std(socket.into()));
+    if ready.is_err() {
+        // It is ours, and no use.
+        std::fs::remove_file(path).ok();
+    }
+    ready
 }
 
 /// Serves one caller until it goes.

@@ -57,7 +57,7 @@ impl<'r> Demo<'r> {
         let (capture, keylog) = match &options.capture {
             Some(dir) => {
                 // The key log makes the directory, for the owner only.
-                let keylog = KeyLogWriter::create(dir).map_err(|e| format!("{}: {e}", dir.display()))?;
+                let keylog = KeyLogWriter::replace(dir).map_err(|e| format!("{}: {e}", dir.display()))?;
                 let file = dir.join("demo.pcapng");
                 (
                     Some(PcapngWriter::create(&file).map_err(|e| format!("{}: {e}", file.display()))?),

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::Totals;
 use super::endpoint::Endpoint;
+use crate::console;
 use crate::runtime::now;
 use crate::table;
 
@@ -31,9 +32,9 @@ impl Report {
 
     fn say(&self, text: &str, line: Value) {
         if self.json {
-            println!("{line}");
+            console::line(line);
         } else {
-            println!("{text}");
+            console::line(text);
         }
     }
 
@@ -42,12 +43,14 @@ impl Report {
         if self.json {
             return;
         }
-        println!("Two IKEv2 endpoints, A and B, on this machine's loopback. No root, no kernel IPsec.\n");
+        console::line(format_args!(
+            "Two IKEv2 endpoints, A and B, on this machine's loopback. No root, no kernel IPsec.\n"
+        ));
         if let Some(dir) = capture {
-            println!(
+            console::line(format_args!(
                 "Captured in {0}: open demo.pcapng with `WIRESHARK_CONFIG_DIR={0} wireshark -r {0}/demo.pcapng`.\n",
                 dir.display()
-            );
+            ));
         }
     }
 
@@ -77,7 +80,7 @@ impl Report {
         let child = sa.children.first().ok_or("A has no child SA to show")?;
         let line = json!({"event": "established", "ike_sa": sa});
         if self.json {
-            println!("{line}");
+            console::line(line);
             return Ok(());
         }
         let value = serde_json::to_value(sa).map_err(|e| e.to_string())?;
@@ -123,7 +126,7 @@ impl Report {
                 ),
             ),
         ];
-        println!("\n{}\n", table::two_columns("The tunnel", &rows));
+        console::line(format_args!("\n{}\n", table::two_columns("The tunnel", &rows)));
         Ok(())
     }
 
@@ -154,7 +157,7 @@ impl Report {
         let lost = totals.sent - totals.received;
         let ok = lost == 0 && totals.tampered_dropped == 1 && totals.replayed_dropped == 1;
         if self.json {
-            println!("{}", result_line(totals, ok));
+            console::line(result_line(totals, ok));
         }
         if ok {
             Ok(())
@@ -165,7 +168,7 @@ impl Report {
 
     pub fn failed(&self, reason: &str) -> ExitCode {
         if self.json {
-            println!("{}", json!({"event": "result", "ok": false, "error": reason}));
+            console::line(json!({"event": "result", "ok": false, "error": reason}));
         }
         eprintln!("handfast demo: {reason}");
         ExitCode::FAILURE

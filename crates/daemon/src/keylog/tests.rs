@@ -61,14 +61,24 @@ fn recorded_tables_are_written_again() {
 
 #[test]
 fn tables_are_their_owners_alone() {
-    use std::os::unix::fs::PermissionsExt;
     let dir = std::env::temp_dir().join(format!("handfast-keylog-{}", std::process::id()));
-    KeyLogWriter::create(&dir).unwrap();
+    KeyLogWriter::append(&dir).unwrap();
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&dir), 0o700);
     for file in ["ikev1_decryption_table", "ikev2_decryption_table", "esp_sa"] {
         assert_eq!(mode(&dir.join(file)), 0o600, "{file}");
     }
+    // One that is there already is kept or emptied as wanted, and closed to others.
+    let table = dir.join("esp_sa");
+    std::fs::write(&table, "old\n").unwrap();
+    std::fs::set_permissions(&table, Permissions::from_mode(0o644)).unwrap();
+    KeyLogWriter::append(&dir).unwrap();
+    assert_eq!(
+        (mode(&table), std::fs::read(&table).unwrap()),
+        (0o600, b"old\n".to_vec())
+    );
+    KeyLogWriter::replace(&dir).unwrap();
+    assert_eq!(std::fs::read(&table).unwrap(), b"");
     std::fs::remove_dir_all(&dir).unwrap();
 }
 
