@@ -74,6 +74,12 @@ impl StrongSwan {
         self.swanctl(&["--terminate", "--ike", name]);
     }
 
+    /// Replaces a child SA from this side.
+    #[track_caller]
+    pub fn rekey_child(&self, name: &str) {
+        self.swanctl(&["--rekey", "--child", name]);
+    }
+
     /// What `swanctl --list-sas` prints.
     #[track_caller]
     pub fn list_sas(&self) -> String {

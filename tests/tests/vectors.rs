@@ -1,7 +1,10 @@
-//! Published answers: NIST's CAVS for the key schedule of IKEv2, RFCs for HMAC, AES-CBC and ChaCha20-Poly1305 in ESP.
+//! Published answers: NIST's CAVS for the key schedule of IKEv2, RFCs for the algorithms, and OpenSSL's where no RFC has
+//! any.
 #![allow(clippy::unwrap_used)]
 
 #[path = "vectors/cavs.rs"]
 mod cavs;
+#[path = "vectors/openssl.rs"]
+mod openssl;
 #[path = "vectors/rfc.rs"]
 mod rfc;

@@ -1,6 +1,7 @@
 //! Proposals: ours onto the wire, the peer's against ours (RFC 7296 sections 2.7 and 3.3).
 
 use handfast_crypto::proposal::{Esn, EspProposal, EspSuite, IkeProposal, IkeSuite};
+use handfast_crypto::provider::Provider;
 use handfast_crypto::transform::{Encr, Group, Integ, Prf};
 use handfast_wire::error::ParseError;
 use handfast_wire::numbers::{AttributeType, Protocol, TransformType};
@@ -142,6 +143,43 @@ pub(crate) fn choose_esp(offers: &[Offer], ours: &[EspProposal], ke_group: Optio
                 spi: offer.spi.clone(),
                 suite,
             });
+        }
+    }
+    None
+}
+
+/// Whether these are offers for an IKE SA (a rekey of it).
+pub(crate) fn is_for_ike(offers: &[Offer]) -> bool {
+    offers.iter().any(|o| o.protocol == Protocol::IKE)
+}
+
+/// The ESP suite for CREATE_CHILD_SA, where a fresh key exchange may be offered: in a group of ours, or, where we ask
+/// for none, in any the peer prefers (more forward secrecy than asked for does no harm). Where we ask for one, an offer
+/// without is not accepted.
+pub(crate) fn choose_esp_fresh(
+    offers: &[Offer],
+    ours: &[EspProposal],
+    ke: Option<Group>,
+    provider: &Provider,
+) -> Option<Choice<EspSuite>> {
+    for own in ours {
+        for offer in offers {
+            let theirs: Vec<Group> = offer.groups.iter().copied().filter(|g| g.0 != 0).collect();
+            let allowed = |g: &Group| {
+                theirs.contains(g) && provider.group(*g).is_some() && (own.groups.is_empty() || own.groups.contains(g))
+            };
+            let group = ke
+                .filter(allowed)
+                .or_else(|| own.groups.iter().chain(&theirs).copied().find(allowed));
+            // Without a group on their side only if we do not insist on one.
+            let fits = group.is_some() || (own.groups.is_empty() && theirs.is_empty());
+            if !fits {
+                continue;
+            }
+            let choice = choose_esp(std::slice::from_ref(offer), std::slice::from_ref(own), group);
+            if choice.is_some() {
+                return choice;
+            }
         }
     }
     None

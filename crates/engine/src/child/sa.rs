@@ -12,7 +12,7 @@ use handfast_store::delta::{ChildFacts, SaId};
 use handfast_wire::selector::TrafficSelector;
 
 use crate::child::selectors::describe;
-use crate::event::KeyLog;
+use crate::event::{Event, KeyLog};
 use crate::policy::ChildPolicy;
 
 /// A child SA whose keys exist.
@@ -98,6 +98,22 @@ impl ChildSa {
             keys,
             local_ts: self.local_ts.clone(),
             remote_ts: self.remote_ts.clone(),
+        }
+    }
+
+    /// For people: it carries traffic.
+    pub fn established_event(&self, sa: SaId) -> Event {
+        Event::ChildEstablished {
+            sa,
+            child: self.id,
+            name: self.policy.name.clone(),
+            spi_in: self.spi_in,
+            spi_out: self.spi_out,
+            mode: self.mode,
+            suite: self.suite,
+            local_ts: self.local_ts.clone(),
+            remote_ts: self.remote_ts.clone(),
+            path: self.path,
         }
     }
 

@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 
 use handfast_wire::v2::Message;
 
+use handfast_plane::op::ChildId;
+
 use crate::context::Context;
 use crate::input::Answer;
 use crate::output::Ticket;
@@ -125,6 +127,11 @@ impl State {
     /// An attempt of ours that has not come to IKE_AUTH.
     pub fn is_unheard(&self) -> bool {
         matches!(self, Self::MakingKey(_) | Self::InitSent(_) | Self::Agreeing(_))
+    }
+
+    /// Whether this child belongs to it.
+    pub fn has_child(&self, child: ChildId) -> bool {
+        matches!(self, Self::Established(s) if s.children.iter().any(|c| c.id == child))
     }
 
     /// Carries traffic and is to stay.

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use handfast_crypto::provider::Provider;
+use handfast_plane::op::PlaneEvent;
 use handfast_store::delta::SaId;
 use handfast_wire::header::Spi;
 use slab::Slab;
@@ -89,8 +90,7 @@ impl Engine {
             Input::Datagram { local, remote, bytes } => self.on_datagram(local, remote, bytes),
             Input::Answer(ticket, answer) => self.on_answer(ticket, answer),
             Input::Command(command) => self.on_command(command),
-            // Rekeying, which these ask for, is not part of this engine yet.
-            Input::Plane(_) => {}
+            Input::Plane(event) => self.on_plane(&event),
             Input::Policy(policy) => {
                 self.cx.policy = policy;
                 self.configure();
@@ -156,6 +156,22 @@ impl Engine {
                 self.idle_if_done(false);
             }
         }
+    }
+
+    fn on_plane(&mut self, event: &PlaneEvent) {
+        let (PlaneEvent::FirstInbound(child) | PlaneEvent::Expiring { child, .. }) = *event;
+        let Some(slot) = self.slots(|s| s.state.has_child(child)).first().copied() else {
+            return;
+        };
+        self.step(slot, |state, sa, cx| match (state, event) {
+            (State::Established(mut s), PlaneEvent::FirstInbound(child)) => {
+                s.on_first_inbound(sa, cx, *child);
+                Ok(State::Established(s))
+            }
+            // Without a rekey of our own an SA that can send no more is begun anew.
+            (state, PlaneEvent::Expiring { hard: true, .. }) => state.close(sa, cx, "its sequence numbers are used up"),
+            (state, _) => Ok(state),
+        });
     }
 
     fn on_answer(&mut self, ticket: Ticket, answer: Answer) {

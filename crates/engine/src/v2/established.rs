@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use handfast_plane::op::PlaneOp;
+use handfast_plane::op::{ChildId, PlaneOp, SaInstall};
 use handfast_store::delta::SaDelta;
 use handfast_wire::describe::describe_v2;
 use handfast_wire::header::ExchangeType;
@@ -19,6 +19,7 @@ use crate::refusal::{Cause, Party, Refusal};
 use crate::retransmit::{Due, Pending};
 use crate::time::Instant;
 use crate::v2::channel::Channel;
+use crate::v2::exchange::create_child::{self, Incoming};
 use crate::v2::exchange::{self, Work};
 use crate::v2::message::{Envelope, Parsed, push_notify};
 use crate::v2::state::{Next, Parties, Sa, State, gone, record, refuse};
@@ -49,6 +50,10 @@ pub(crate) struct Established {
     established: Instant,
     /// Counters are being asked, before a probe.
     query: Option<(Ticket, usize)>,
+    /// A CREATE_CHILD_SA of the peer that waits for keys or the plane.
+    pub incoming: Option<Incoming>,
+    /// Outbound SAs of rekeyed children (new, old) that wait for the peer to use the new one.
+    pub held: Vec<(ChildId, ChildId, SaInstall)>,
     /// Why we are closing, once we are.
     closing: Option<String>,
 }
@@ -69,6 +74,8 @@ impl Established {
             keepalive_due,
             established: cx.now,
             query: None,
+            incoming: None,
+            held: vec![],
             closing: None,
         }
     }
@@ -204,7 +211,14 @@ impl Established {
         }
     }
 
-    pub fn on_answer(mut self: Box<Self>, sa: &mut Sa, cx: &mut Context, ticket: Ticket, answer: Answer) -> Next {
+    pub fn on_answer(self: Box<Self>, sa: &mut Sa, cx: &mut Context, ticket: Ticket, answer: Answer) -> Next {
+        match create_child::on_answer(self, sa, cx, ticket, answer) {
+            Ok(next) => next,
+            Err((this, answer)) => this.on_counters(sa, cx, ticket, answer),
+        }
+    }
+
+    fn on_counters(mut self: Box<Self>, sa: &mut Sa, cx: &mut Context, ticket: Ticket, answer: Answer) -> Next {
         let (Some((asked, index)), Answer::Plane(reply)) = (self.query, answer) else {
             return Ok(State::Established(self));
         };
@@ -287,7 +301,7 @@ impl Established {
             }
             return Ok(State::Established(self));
         }
-        if id != self.next_in {
+        if id != self.next_in || self.incoming.is_some() {
             sa.dropped(cx, "message ID outside the window");
             return Ok(State::Established(self));
         }
@@ -308,12 +322,7 @@ impl Established {
         };
         match header.exchange {
             ExchangeType::INFORMATIONAL => exchange::informational(self, sa, cx, envelope, &parsed),
-            ExchangeType::CREATE_CHILD_SA => {
-                let mut chain = PayloadChain::new();
-                push_notify(&mut chain, NotifyType::NO_ADDITIONAL_SAS, &[]);
-                self.respond(sa, cx, envelope, &chain);
-                Ok(State::Established(self))
-            }
+            ExchangeType::CREATE_CHILD_SA => create_child::request(self, sa, cx, envelope, &parsed),
             _ => self.answer_fault(sa, cx, envelope, Cause::Syntax("exchange not expected here".into())),
         }
     }
@@ -362,6 +371,11 @@ impl Established {
         self.next_in = envelope.message_id.saturating_add(1);
         self.last_response = Some(bytes.clone());
         sa.send(cx, bytes, describe_v2(envelope.header(), chain.first(), chain.bytes()));
+    }
+
+    /// The peer sends on a new inbound SA.
+    pub fn on_first_inbound(&mut self, sa: &Sa, cx: &mut Context, child: ChildId) {
+        create_child::switch(self, sa, cx, |new, _| new == child);
     }
 
     /// Takes a child out of plane and store. The caller took it out of `children`.

@@ -9,7 +9,6 @@ use handfast_wire::v2::{Message, PayloadChain};
 
 use crate::child::sa::{ChildSa, DirectedKeys};
 use crate::context::{Asker, Context};
-use crate::event::Event;
 use crate::input::Answer;
 use crate::output::{Output, Question, Ticket};
 use crate::refusal::{Cause, Party, Refusal};
@@ -114,19 +113,7 @@ impl Installing {
                 Ok(State::Installing(Box::new(this)))
             }
             Stage::Outbound => {
-                let c = &this.child;
-                cx.event(Event::ChildEstablished {
-                    sa: sa.id,
-                    child: c.id,
-                    name: c.policy.name.clone(),
-                    spi_in: c.spi_in,
-                    spi_out: c.spi_out,
-                    mode: c.mode,
-                    suite: c.suite,
-                    local_ts: c.local_ts.clone(),
-                    remote_ts: c.remote_ts.clone(),
-                    path: c.path,
-                });
+                cx.event(this.child.established_event(sa.id));
                 this.established.children.push(this.child);
                 this.established.advance(sa, cx)
             }

@@ -6,6 +6,7 @@ use handfast_wire::v2::{Delete, Payload, PayloadChain};
 use crate::child::sa::ChildSa;
 use crate::context::Context;
 use crate::v2::established::Established;
+use crate::v2::exchange::create_child;
 use crate::v2::state::Sa;
 
 pub(super) fn request_ike() -> PayloadChain {
@@ -37,6 +38,7 @@ pub(super) fn children(
     this.children = kept;
     let mut ours = vec![];
     for child in gone {
+        create_child::switch(this, sa, cx, |_, old| old == child.id);
         ours.extend_from_slice(&child.spi_in.to_be_bytes());
         this.forget_child(sa, cx, &child, "deleted by the peer");
     }

@@ -1,5 +1,6 @@
 //! Exchanges of an established IKE SA. One file each.
 
+pub(crate) mod create_child;
 mod delete;
 mod informational;
 mod probe;

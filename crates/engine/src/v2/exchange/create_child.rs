@@ -1,0 +1,386 @@
+//! CREATE_CHILD_SA of the peer: a further child, or a child that replaces one (RFC 7296 sections 1.3.1, 1.3.3, 2.8).
+//!
+//! Inbound is installed before the answer leaves. We send on the new SA once the peer does, or once it deletes the old
+//! one: only then is it sure that the peer has it.
+
+use std::sync::Arc;
+
+use handfast_crypto::proposal::EspSuite;
+use handfast_crypto::secret::Secret;
+use handfast_crypto::transform::Group;
+use handfast_plane::op::{ChildId, Mode, PlaneOp, PlaneReply};
+use handfast_store::delta::SaDelta;
+use handfast_wire::header::PayloadType;
+use handfast_wire::numbers::{NotifyType, Protocol};
+use handfast_wire::selector::TrafficSelector;
+use handfast_wire::v2::{Ke, Nonce, Notify, Payload, PayloadChain, sa, ts};
+
+use crate::child::sa::{ChildSa, DirectedKeys, KeyInput, derive};
+use crate::child::selectors;
+use crate::context::{Asker, Context};
+use crate::event::Event;
+use crate::input::Answer;
+use crate::negotiate::{self, Choice};
+use crate::output::{Output, Question, Ticket};
+use crate::policy::ChildPolicy;
+use crate::refusal::{Cause, Party, Refusal};
+use crate::v2::established::Established;
+use crate::v2::message::{Envelope, Parsed, push_notify};
+use crate::v2::state::{Next, Sa, State, record};
+
+/// A request of the peer that is being worked on.
+pub(crate) struct Incoming {
+    ticket: Ticket,
+    envelope: Envelope,
+    wish: Wish,
+    stage: Stage,
+}
+
+/// What the peer wants and we can give.
+struct Wish {
+    policy: Arc<ChildPolicy>,
+    choice: Choice<EspSuite>,
+    ni: Vec<u8>,
+    nr: Vec<u8>,
+    local_ts: Vec<TrafficSelector>,
+    remote_ts: Vec<TrafficSelector>,
+    replaces: Option<ChildId>,
+}
+
+enum Stage {
+    /// Waiting for the fresh key exchange.
+    Agreeing(Group),
+    /// Waiting for the plane.
+    Installing {
+        child: Box<ChildSa>,
+        keys: DirectedKeys,
+        public: Option<(Group, Vec<u8>)>,
+    },
+}
+
+/// What the peer is told, and its owner.
+struct No {
+    notify: NotifyType,
+    protocol: Protocol,
+    spi: Vec<u8>,
+    data: Vec<u8>,
+    refusal: Option<Refusal>,
+}
+
+impl No {
+    fn new(notify: NotifyType, refusal: Refusal) -> Self {
+        Self {
+            notify,
+            protocol: Protocol(0),
+            spi: vec![],
+            data: vec![],
+            refusal: Some(refusal),
+        }
+    }
+
+    fn quiet(notify: NotifyType) -> Self {
+        Self {
+            notify,
+            protocol: Protocol(0),
+            spi: vec![],
+            data: vec![],
+            refusal: None,
+        }
+    }
+}
+
+/// The peer's request.
+pub(crate) fn request(
+    mut this: Box<Established>,
+    sa: &mut Sa,
+    cx: &mut Context,
+    envelope: Envelope,
+    parsed: &Parsed<'_>,
+) -> Next {
+    let wish = match read(&this, sa, cx, parsed) {
+        Ok(wish) => wish,
+        Err(no) => return refuse(this, sa, cx, envelope, *no),
+    };
+    let (ticket, stage) = match wish.choice.suite.group {
+        Some(group) => {
+            let peer = parsed.ke().map(|ke| ke.data.to_vec()).unwrap_or_default();
+            (
+                cx.ask(Asker::Sa(sa.slot), Question::Respond { group, peer }),
+                Stage::Agreeing(group),
+            )
+        }
+        None => match install(&this, sa, cx, &wish, None, None) {
+            Ok(begun) => begun,
+            Err(no) => return refuse(this, sa, cx, envelope, *no),
+        },
+    };
+    this.incoming = Some(Incoming {
+        ticket,
+        envelope,
+        wish,
+        stage,
+    });
+    Ok(State::Established(this))
+}
+
+/// An answer to one of our questions. Others' answers are handed back.
+pub(crate) fn on_answer(
+    mut this: Box<Established>,
+    sa: &mut Sa,
+    cx: &mut Context,
+    ticket: Ticket,
+    answer: Answer,
+) -> Result<Next, (Box<Established>, Answer)> {
+    let Some(incoming) = this.incoming.take_if(|i| i.ticket == ticket) else {
+        return Err((this, answer));
+    };
+    let Incoming {
+        envelope, wish, stage, ..
+    } = incoming;
+    Ok(match (stage, answer) {
+        (Stage::Agreeing(group), Answer::Responded(Ok((public, shared)))) => {
+            match install(&this, sa, cx, &wish, Some(&shared), Some((group, public))) {
+                Ok((ticket, stage)) => {
+                    this.incoming = Some(Incoming {
+                        ticket,
+                        envelope,
+                        wish,
+                        stage,
+                    });
+                    Ok(State::Established(this))
+                }
+                Err(no) => refuse(this, sa, cx, envelope, *no),
+            }
+        }
+        (Stage::Agreeing(_), Answer::Responded(Err(e))) => {
+            let refusal = Refusal::new(Party::Us, Cause::KeyExchange(e.to_string()));
+            refuse(this, sa, cx, envelope, No::new(NotifyType::INVALID_SYNTAX, refusal))
+        }
+        (Stage::Installing { child, keys, public }, Answer::Plane(reply)) => match reply {
+            PlaneReply::Failed(why) => {
+                let refusal = Refusal::new(Party::Us, Cause::Plane(why)).look_at(&wish.policy.place);
+                refuse(this, sa, cx, envelope, No::new(NotifyType::NO_ADDITIONAL_SAS, refusal))
+            }
+            _ => grant(this, sa, cx, envelope, wish, *child, keys, public),
+        },
+        (stage, _) => {
+            this.incoming = Some(Incoming {
+                ticket,
+                envelope,
+                wish,
+                stage,
+            });
+            Ok(State::Established(this))
+        }
+    })
+}
+
+/// The IKE SA stays whatever becomes of the request (RFC 7296 section 2.21.3).
+fn refuse(mut this: Box<Established>, sa: &mut Sa, cx: &mut Context, envelope: Envelope, no: No) -> Next {
+    let mut chain = PayloadChain::new();
+    let notify = Notify {
+        protocol: no.protocol,
+        spi: &no.spi,
+        notify: no.notify,
+        data: &no.data,
+    };
+    chain.push(&Payload::Notify(notify));
+    this.respond(sa, cx, envelope, &chain);
+    match no.refusal {
+        Some(refusal) => Err(Box::new((State::Established(this), refusal))),
+        None => Ok(State::Established(this)),
+    }
+}
+
+fn read(this: &Established, sa: &Sa, cx: &mut Context, parsed: &Parsed<'_>) -> Result<Wish, Box<No>> {
+    let syntax = |cause| Box::new(No::new(NotifyType::INVALID_SYNTAX, Refusal::new(Party::Us, cause)));
+    if this.is_closing() {
+        return Err(Box::new(No::quiet(NotifyType::TEMPORARY_FAILURE)));
+    }
+    let offers = parsed
+        .sa()
+        .and_then(|s| negotiate::read(&s).map_err(|e| Cause::Syntax(e.to_string())))
+        .map_err(syntax)?;
+    if negotiate::is_for_ike(&offers) {
+        // Replacing the IKE SA itself is not part of this engine yet; the peer keeps the old one.
+        return Err(Box::new(No::quiet(NotifyType::NO_ADDITIONAL_SAS)));
+    }
+    let replaced = match parsed.notify(NotifyType::REKEY_SA) {
+        Some(notify) => Some(find_replaced(this, notify)?),
+        None => None,
+    };
+    let ni = parsed.nonce().map_err(syntax)?.to_vec();
+    let (ts_i, ts_r) = (parsed.ts_i().map_err(syntax)?, parsed.ts_r().map_err(syntax)?);
+    let ke_group = parsed.ke().ok().map(|ke| Group(ke.group));
+    let policies: Vec<Arc<ChildPolicy>> = match replaced {
+        Some(old) => vec![old.policy.clone()],
+        None => this.parties.connection.children.clone(),
+    };
+    let (mine, theirs) = (sa.path.local.ip(), sa.path.remote.ip());
+    let met = policies.iter().filter(|p| p.mode == Mode::Tunnel).find_map(|policy| {
+        let local_ts = selectors::narrow(&selectors::or_own(&policy.local_ts, mine), &ts_r);
+        let remote_ts = selectors::narrow(&selectors::or_own(&policy.remote_ts, theirs), &ts_i);
+        (!local_ts.is_empty() && !remote_ts.is_empty()).then(|| (policy.clone(), local_ts, remote_ts))
+    });
+    let Some((policy, local_ts, remote_ts)) = met else {
+        let refusal = Refusal::new(Party::Us, Cause::Selectors)
+            .offered(vec![
+                selectors::describe(&ts_r).join(" "),
+                selectors::describe(&ts_i).join(" "),
+            ])
+            .look_at(&this.parties.connection.place);
+        return Err(Box::new(No::new(NotifyType::TS_UNACCEPTABLE, refusal)));
+    };
+    let choice = negotiate::choose_esp_fresh(&offers, &policy.esp, ke_group, cx.provider);
+    let choice = match choice {
+        Some(choice) if choice.spi.iter().any(|octet| *octet != 0) => choice,
+        _ => {
+            let refusal = Refusal::new(Party::Us, Cause::NoChildProposal)
+                .offered(negotiate::describe(&offers))
+                .acceptable(policy.esp.iter().map(ToString::to_string).collect())
+                .look_at(&policy.place);
+            return Err(Box::new(No::new(NotifyType::NO_PROPOSAL_CHOSEN, refusal)));
+        }
+    };
+    if let Some(group) = choice.suite.group.filter(|g| Some(*g) != ke_group) {
+        // RFC 7296 section 1.3: name the group that we want; the peer asks again.
+        let mut no = No::quiet(NotifyType::INVALID_KE_PAYLOAD);
+        no.data = group.0.to_be_bytes().to_vec();
+        return Err(Box::new(no));
+    }
+    let nr = cx.rng.bytes::<32>().to_vec();
+    Ok(Wish {
+        policy,
+        choice,
+        ni,
+        nr,
+        local_ts,
+        remote_ts,
+        replaces: replaced.map(|c| c.id),
+    })
+}
+
+/// REKEY_SA names the SPI that the peer receives on (RFC 7296 section 1.3.3).
+fn find_replaced<'e>(this: &'e Established, notify: &Notify<'_>) -> Result<&'e ChildSa, Box<No>> {
+    let spi = <[u8; 4]>::try_from(notify.spi).ok().map(u32::from_be_bytes);
+    let found = this.children.iter().find(|c| Some(c.spi_out) == spi);
+    found.ok_or_else(|| {
+        let mut no = No::quiet(NotifyType::CHILD_SA_NOT_FOUND);
+        (no.protocol, no.spi) = (notify.protocol, notify.spi.to_vec());
+        Box::new(no)
+    })
+}
+
+/// Keys exist: asks the plane for the inbound SA.
+fn install(
+    this: &Established,
+    sa: &Sa,
+    cx: &mut Context,
+    wish: &Wish,
+    shared: Option<&Secret>,
+    public: Option<(Group, Vec<u8>)>,
+) -> Result<(Ticket, Stage), Box<No>> {
+    let fault = |e: String| {
+        Box::new(No::new(
+            NotifyType::NO_ADDITIONAL_SAS,
+            Refusal::new(Party::Us, Cause::Local(e)),
+        ))
+    };
+    let spi_out = <[u8; 4]>::try_from(wish.choice.spi.as_slice()).map_err(|e| fault(e.to_string()))?;
+    let child = ChildSa {
+        id: cx.child_id(),
+        policy: wish.policy.clone(),
+        spi_in: cx.rng.esp_spi(),
+        spi_out: u32::from_be_bytes(spi_out),
+        mode: Mode::Tunnel,
+        suite: wish.choice.suite,
+        local_ts: wish.local_ts.clone(),
+        remote_ts: wish.remote_ts.clone(),
+        path: sa.path.outer(cx.policy.ports),
+        seen_in: 0,
+    };
+    let input = KeyInput {
+        provider: cx.provider,
+        prf: this.channel.prf,
+        sk_d: &this.channel.keys.sk_d,
+        ni: &wish.ni,
+        nr: &wish.nr,
+        shared,
+        initiator: false,
+    };
+    let keys = derive(&input, &child.suite).map_err(|e| fault(e.to_string()))?;
+    if cx.key_log {
+        cx.out.extend(child.key_log(&keys).map(Output::KeyLog));
+    }
+    let ticket = cx.ask(
+        Asker::Sa(sa.slot),
+        Question::Plane(PlaneOp::InstallInbound(child.inbound(&keys))),
+    );
+    Ok((
+        ticket,
+        Stage::Installing {
+            child: Box::new(child),
+            keys,
+            public,
+        },
+    ))
+}
+
+/// Inbound stands: the answer leaves, and outbound waits for the peer's first packet.
+#[allow(clippy::too_many_arguments)]
+fn grant(
+    mut this: Box<Established>,
+    sa: &mut Sa,
+    cx: &mut Context,
+    envelope: Envelope,
+    wish: Wish,
+    child: ChildSa,
+    keys: DirectedKeys,
+    public: Option<(Group, Vec<u8>)>,
+) -> Next {
+    record(cx, SaDelta::Child(child.facts(sa.id, "installed")));
+    let mut chain = PayloadChain::new();
+    let body = sa::encode(&[negotiate::esp_answer(&wish.choice, child.spi_in)]);
+    chain.push_raw(PayloadType::SA, false, &body);
+    chain.push(&Payload::Nonce(Nonce { data: &wish.nr }));
+    if let Some((group, public)) = &public {
+        chain.push(&Payload::Ke(Ke {
+            group: group.0,
+            reserved: 0,
+            data: public,
+        }));
+    }
+    chain.push_raw(PayloadType::TSI, false, &ts::encode(&child.remote_ts));
+    chain.push_raw(PayloadType::TSR, false, &ts::encode(&child.local_ts));
+    push_notify(&mut chain, NotifyType::ESP_TFC_PADDING_NOT_SUPPORTED, &[]);
+    this.respond(sa, cx, envelope, &chain);
+    let id = child.id;
+    let outbound = child.outbound(&keys);
+    match wish.replaces {
+        Some(old) => {
+            this.held.push((id, old, outbound));
+            if let Some(old) = this.children.iter().find(|c| c.id == old) {
+                record(cx, SaDelta::Child(old.facts(sa.id, "rekeyed")));
+            }
+            cx.event(Event::ChildRekeyed { old, new: id });
+        }
+        None => {
+            // A further child has no older one to send on meanwhile.
+            cx.ask(Asker::Sa(sa.slot), Question::Plane(PlaneOp::InstallOutbound(outbound)));
+        }
+    }
+    cx.event(child.established_event(sa.id));
+    this.children.push(child);
+    Ok(State::Established(this))
+}
+
+/// The peer sends on a new SA, or deletes the old one: now we send on the new one too.
+pub(crate) fn switch(this: &mut Established, sa: &Sa, cx: &mut Context, wanted: impl Fn(ChildId, ChildId) -> bool) {
+    let (ready, held): (Vec<_>, Vec<_>) = std::mem::take(&mut this.held)
+        .into_iter()
+        .partition(|(new, old, _)| wanted(*new, *old));
+    this.held = held;
+    for (_, _, outbound) in ready {
+        cx.ask(Asker::Sa(sa.slot), Question::Plane(PlaneOp::InstallOutbound(outbound)));
+    }
+}

@@ -1,0 +1,62 @@
+//! strongSwan replaces child SAs while packets flow.
+
+use std::time::Duration;
+
+use handfast_tests::capture::Capture;
+use handfast_tests::connection::Connection;
+use handfast_tests::handfast::Handfast;
+use handfast_tests::need;
+use handfast_tests::netns::Lab;
+use handfast_tests::strongswan::StrongSwan;
+use handfast_tests::tshark::judge_dir;
+
+const SOON: Duration = Duration::from_secs(10);
+const IKE: &str = "aes128gcm16-prfsha256-x25519";
+
+/// Three rekeys by strongSwan during 400 pings at 100 a second, none of which is lost.
+fn rekeyed_by_the_peer(esp: &str, we_begin: bool) {
+    need!(Namespaces, StrongSwan, Tshark, Tcpdump);
+    let (lab, a, b) = Lab::pair();
+    let connection = Connection::new(IKE, esp);
+    let capture = Capture::start(&lab, &a, &b);
+    let ours = Handfast::start(&lab, &a, &connection.toml());
+    let theirs = StrongSwan::start(&lab, &b, &connection.flipped());
+    if we_begin {
+        ours.up("office");
+    } else {
+        theirs.initiate("office");
+    }
+    ours.wait_up("office", SOON);
+    let spi = |ours: &Handfast| ours.sas("office")[0]["children"][0]["spi_in"].clone();
+    let received = std::thread::scope(|scope| {
+        let pings = scope.spawn(|| a.ping("10.78.1.1", "10.78.2.1", 400, "0.01"));
+        for _ in 0..3 {
+            let before = spi(&ours);
+            theirs.rekey_child("office");
+            ours.wait("the old child is replaced", SOON, |ours| {
+                let sas = ours.sas("office");
+                let children = sas[0]["children"].as_array().cloned().unwrap_or_default();
+                children.len() == 1 && children[0]["spi_in"] != before
+            });
+        }
+        pings.join().expect("the pings run")
+    });
+    assert_eq!(received, 400, "{}\n{}", ours.log(), theirs.log());
+    let file = capture.stop();
+    judge_dir(&file, &ours.keylog_dir()).assert_good();
+}
+
+#[test]
+fn without_a_fresh_key_exchange_when_we_began() {
+    rekeyed_by_the_peer("aes128gcm16", true);
+}
+
+#[test]
+fn without_a_fresh_key_exchange_when_the_peer_began() {
+    rekeyed_by_the_peer("aes128gcm16", false);
+}
+
+#[test]
+fn with_perfect_forward_secrecy() {
+    rekeyed_by_the_peer("aes256-sha256-ecp256", true);
+}
