@@ -23,16 +23,18 @@ static DEFAULT: Provider = Provider {
     protects: &PROTECTS,
 };
 
+const RING: usize = 3;
+
 /// AEAD first.
-static PROTECTS: [&dyn ProtectAlgorithm; 3 + rust::PROTECTS.len()] = {
-    let mut all: [&dyn ProtectAlgorithm; 3 + rust::PROTECTS.len()] = [&ring::AES128_GCM16; 3 + rust::PROTECTS.len()];
+static PROTECTS: [&dyn ProtectAlgorithm; RING + rust::AEADS.len() + rust::PROTECTS.len()] = {
+    let mut all: [&dyn ProtectAlgorithm; RING + rust::AEADS.len() + rust::PROTECTS.len()] =
+        [&ring::AES128_GCM16; RING + rust::AEADS.len() + rust::PROTECTS.len()];
     all[1] = &ring::AES256_GCM16;
     all[2] = &ring::CHACHA20_POLY1305;
-    let mut i = 0;
-    while i < rust::PROTECTS.len() {
-        all[3 + i] = rust::PROTECTS[i];
-        i += 1;
-    }
+    let (_, rest) = all.split_at_mut(RING);
+    let (aeads, others) = rest.split_at_mut(rust::AEADS.len());
+    aeads.copy_from_slice(&rust::AEADS);
+    others.copy_from_slice(&rust::PROTECTS);
     all
 };
 

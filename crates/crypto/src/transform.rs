@@ -41,6 +41,54 @@ impl Encr {
         }
     }
 
+    /// AES-GCM with a 12-octet ICV (RFC 4106, RFC 5282).
+    pub const fn aes_gcm12(bits: u16) -> Self {
+        Self {
+            id: 19,
+            key_bits: Some(bits),
+        }
+    }
+
+    /// AES-GCM with an 8-octet ICV (RFC 4106, RFC 5282).
+    pub const fn aes_gcm8(bits: u16) -> Self {
+        Self {
+            id: 18,
+            key_bits: Some(bits),
+        }
+    }
+
+    /// AES-CCM with a 16-octet ICV (RFC 4309, RFC 5282).
+    pub const fn aes_ccm16(bits: u16) -> Self {
+        Self {
+            id: 16,
+            key_bits: Some(bits),
+        }
+    }
+
+    /// AES-CCM with a 12-octet ICV (RFC 4309, RFC 5282).
+    pub const fn aes_ccm12(bits: u16) -> Self {
+        Self {
+            id: 15,
+            key_bits: Some(bits),
+        }
+    }
+
+    /// AES-CCM with an 8-octet ICV (RFC 4309, RFC 5282).
+    pub const fn aes_ccm8(bits: u16) -> Self {
+        Self {
+            id: 14,
+            key_bits: Some(bits),
+        }
+    }
+
+    /// ENCR_AES_CTR (RFC 3686, RFC 5930).
+    pub const fn aes_ctr(bits: u16) -> Self {
+        Self {
+            id: 13,
+            key_bits: Some(bits),
+        }
+    }
+
     /// ENCR_AES_CBC (RFC 3602).
     pub const fn aes_cbc(bits: u16) -> Self {
         Self {
@@ -56,6 +104,10 @@ impl Encr {
 }
 
 impl Prf {
+    /// PRF_AES128_XCBC (RFC 4434).
+    pub const AES128_XCBC: Self = Self(4);
+    /// PRF_AES128_CMAC (RFC 4615).
+    pub const AES128_CMAC: Self = Self(8);
     /// PRF_HMAC_SHA1 (RFC 2104).
     pub const HMAC_SHA1: Self = Self(2);
     /// PRF_HMAC_SHA2_256 (RFC 4868).
@@ -71,6 +123,10 @@ impl Integ {
     pub const NONE: Self = Self(0);
     /// AUTH_HMAC_SHA1_96 (RFC 2404).
     pub const HMAC_SHA1_96: Self = Self(2);
+    /// AUTH_AES_XCBC_96 (RFC 3566).
+    pub const AES_XCBC_96: Self = Self(5);
+    /// AUTH_AES_CMAC_96 (RFC 4494).
+    pub const AES_CMAC_96: Self = Self(8);
     /// AUTH_HMAC_SHA2_256_128 (RFC 4868).
     pub const HMAC_SHA2_256_128: Self = Self(12);
     /// AUTH_HMAC_SHA2_384_192 (RFC 4868).
@@ -83,8 +139,8 @@ impl Integ {
         match self.0 {
             1 => Some(Prf(1)),
             2 => Some(Prf::HMAC_SHA1),
-            5 => Some(Prf(4)),
-            8 => Some(Prf(8)),
+            5 => Some(Prf::AES128_XCBC),
+            8 => Some(Prf::AES128_CMAC),
             12 => Some(Prf::HMAC_SHA2_256),
             13 => Some(Prf::HMAC_SHA2_384),
             14 => Some(Prf::HMAC_SHA2_512),
@@ -110,6 +166,12 @@ impl Group {
     pub const ECP256: Self = Self(19);
     /// NIST P-384 (RFC 5903).
     pub const ECP384: Self = Self(20);
+    /// NIST P-521 (RFC 5903).
+    pub const ECP521: Self = Self(21);
+    /// brainpoolP256r1 (RFC 6954).
+    pub const BRAINPOOL256: Self = Self(28);
+    /// brainpoolP384r1 (RFC 6954).
+    pub const BRAINPOOL384: Self = Self(29);
     /// Curve25519 (RFC 8031).
     pub const X25519: Self = Self(31);
 }

@@ -1,11 +1,13 @@
 //! Algorithms in pure Rust: the HMAC PRFs, and AES-CBC with HMAC.
 
+mod aead;
 mod cbc_hmac;
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
 use sha2::{Sha256, Sha384, Sha512};
 
+pub(super) use aead::AEADS;
 pub(super) use cbc_hmac::PROTECTS;
 
 use crate::provider::PrfAlgorithm;
