@@ -9,7 +9,7 @@ pub fn line(text: impl Display) {
     self::text(format_args!("{text}\n"));
 }
 
-/// Writes text as it is; see [`line`].
+/// Writes text as it is; see [`line()`].
 pub fn text(text: impl Display) {
     let mut out = io::stdout().lock();
     // At once, so that an error is not left for the end of the program, which would not tell.

@@ -99,3 +99,38 @@ fn text(value: &Value) -> String {
         _ => "-".into(),
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn example() -> Status {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../store/tests/golden/status-v1.json");
+        serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn every_connection_and_child_has_a_row() {
+        let status = example();
+        let table = status_table(&status);
+        assert!(!status.ike_sas.is_empty());
+        for sa in &status.ike_sas {
+            for text in sa.connection.iter().chain(&sa.proposal) {
+                assert!(table.contains(text.as_str()), "no {text} in\n{table}");
+            }
+            for text in sa.children.iter().flat_map(|c| c.local_ts.iter().chain(&c.remote_ts)) {
+                assert!(table.contains(text.as_str()), "no {text} in\n{table}");
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_configured_is_said() {
+        let none = Status {
+            version: 1,
+            ike_sas: vec![],
+        };
+        assert_eq!(status_table(&none), "No connection is configured.");
+    }
+}

@@ -40,6 +40,17 @@ pub struct Call {
 pub struct Reply(oneshot::Sender<Value>);
 
 impl Reply {
+    /// A reply and where it arrives.
+    pub fn new() -> (Self, oneshot::Receiver<Value>) {
+        let (sender, receiver) = oneshot::channel();
+        (Self(sender), receiver)
+    }
+
+    /// Whether the caller has gone.
+    pub fn is_unwanted(&self) -> bool {
+        self.0.is_closed()
+    }
+
     /// Answers. A caller that has gone does not matter.
     pub fn send(self, answer: Value) {
         self.0.send(answer).ok();
@@ -126,11 +137,8 @@ async fn converse(stream: UnixStream, to_daemon: Sender<Call>) {
         }
         let answer = match serde_json::from_slice::<Request>(&line) {
             Ok(request) => {
-                let (reply, answer) = oneshot::channel();
-                let call = Call {
-                    request,
-                    reply: Reply(reply),
-                };
+                let (reply, answer) = Reply::new();
+                let call = Call { request, reply };
                 if to_daemon.send(call).await.is_err() {
                     return;
                 }
