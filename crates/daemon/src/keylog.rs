@@ -31,7 +31,8 @@ impl KeyLogWriter {
 
     fn open(dir: &Path, options: &mut OpenOptions) -> io::Result<Self> {
         DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
-        options.create(true).mode(0o600);
+        // A link that another user laid would put keys where they can be read.
+        options.create(true).mode(0o600).custom_flags(libc::O_NOFOLLOW);
         let table = |name: &str| {
             let file = options.open(dir.join(name))?;
             // One that was there already may be open to others.

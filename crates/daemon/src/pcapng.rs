@@ -141,6 +141,52 @@ mod tests {
     }
 
     #[test]
+    fn a_capture_reads_back() {
+        let path = std::env::temp_dir().join(format!("handfast-{}.pcapng", std::process::id()));
+        let mut writer = PcapngWriter::create(&path).unwrap();
+        let (a, b) = ("192.0.2.1:500".parse().unwrap(), "192.0.2.2:4500".parse().unwrap());
+        let at = Duration::new(1_700_000_000, 123_456_789);
+        let payloads: [&[u8]; 3] = [b"", b"one", &[7; 1400]];
+        for payload in payloads {
+            writer.udp(at, a, b, payload).unwrap();
+        }
+        writer.finish().unwrap();
+        let octets = std::fs::read(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+
+        let blocks = blocks(&octets);
+        let kinds: Vec<u32> = blocks.iter().map(|(kind, _)| *kind).collect();
+        assert_eq!(kinds, [0x0a0d_0d0a, 1, 6, 6, 6]);
+        assert_eq!(blocks[1].1[..2], [101, 0], "the link type");
+        for (payload, (_, body)) in payloads.iter().zip(&blocks[2..]) {
+            let time = u64::from(number(&body[4..])) << 32 | u64::from(number(&body[8..]));
+            assert_eq!(u128::from(time), at.as_nanos());
+            let length = 28 + payload.len();
+            assert_eq!(
+                (number(&body[12..]), number(&body[16..])),
+                (length as u32, length as u32)
+            );
+            assert_eq!(&body[20 + 28..20 + length], *payload);
+        }
+    }
+
+    /// Types and bodies; panics where the two lengths of a block differ.
+    fn blocks(mut octets: &[u8]) -> Vec<(u32, &[u8])> {
+        let mut blocks = vec![];
+        while !octets.is_empty() {
+            let length = number(&octets[4..]) as usize;
+            assert!(length.is_multiple_of(4) && number(&octets[length - 4..]) as usize == length);
+            blocks.push((number(octets), &octets[8..length - 4]));
+            octets = &octets[length..];
+        }
+        blocks
+    }
+
+    fn number(octets: &[u8]) -> u32 {
+        u32::from_le_bytes(octets[..4].try_into().unwrap())
+    }
+
+    #[test]
     fn ipv6_too() {
         let packet = ip_packet(
             "[2001:db8::1]:500".parse().unwrap(),

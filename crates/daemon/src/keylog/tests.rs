@@ -60,6 +60,35 @@ fn recorded_tables_are_written_again() {
 }
 
 #[test]
+fn an_ipv6_sa_says_so() {
+    let entry = KeyLog::Esp {
+        source: "2001:db8::1".parse().unwrap(),
+        destination: "2001:db8::2".parse().unwrap(),
+        spi: 0x1f,
+        suite: esp_suite("aes128gcm16"),
+        encr: secret("00112233445566778899aabbccddeeff01020304"),
+        integ: secret(""),
+    };
+    assert_eq!(
+        line(&entry),
+        "\"IPv6\",\"2001:db8::1\",\"2001:db8::2\",\"0x0000001f\",\"AES-GCM with 16 octet ICV [RFC4106]\",\
+         \"0x00112233445566778899aabbccddeeff01020304\",\"NULL\",\"\"\n"
+    );
+}
+
+#[test]
+fn a_link_is_not_followed() {
+    let dir = std::env::temp_dir().join(format!("handfast-keylog-link-{}", std::process::id()));
+    std::fs::create_dir(&dir).unwrap();
+    let elsewhere = dir.join("elsewhere");
+    std::os::unix::fs::symlink(&elsewhere, dir.join("esp_sa")).unwrap();
+    assert!(KeyLogWriter::append(&dir).is_err());
+    assert!(KeyLogWriter::replace(&dir).is_err());
+    assert!(!elsewhere.exists());
+    std::fs::remove_dir_all(&dir).unwrap();
+}
+
+#[test]
 fn tables_are_their_owners_alone() {
     let dir = std::env::temp_dir().join(format!("handfast-keylog-{}", std::process::id()));
     KeyLogWriter::append(&dir).unwrap();

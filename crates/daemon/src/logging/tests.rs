@@ -21,6 +21,7 @@ fn only_levels_are_levels() {
 #[test]
 fn control_characters_are_escaped_and_other_letters_are_not() {
     assert_eq!(plain("a\nERROR \u{1b}[31mö"), "a\\nERROR \\u{1b}[31mö");
+    assert_eq!(plain("\u{202e}gpj\u{2028}日本"), "\\u{202e}gpj\\u{2028}日本");
 }
 
 #[test]

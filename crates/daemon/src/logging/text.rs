@@ -3,16 +3,23 @@
 use handfast_plane::op::Encapsulation;
 use handfast_wire::selector::TrafficSelector;
 
-/// Text that may come from a peer: control characters, by which it could forge a line or speak to the terminal, are
-/// escaped.
+/// Text that may come from a peer: characters by which it could forge a line, speak to the terminal or turn what
+/// follows around are escaped.
 pub fn plain(text: &str) -> String {
-    text.chars()
-        .flat_map(|c| {
-            let escaped = c.is_control().then(|| c.escape_default());
-            let kept = (!c.is_control()).then_some(c);
-            escaped.into_iter().flatten().chain(kept)
-        })
-        .collect()
+    let mut plain = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() || is_layout(c) {
+            plain.extend(c.escape_default());
+        } else {
+            plain.push(c);
+        }
+    }
+    plain
+}
+
+/// Line and paragraph separators, and Unicode's marks of direction.
+fn is_layout(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Selectors, separated by spaces.
