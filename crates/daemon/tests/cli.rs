@@ -3,7 +3,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 const GOOD: &str = r#"
 [connection.office]
@@ -195,4 +195,24 @@ fn an_impatient_caller_hears_where_the_connection_stands() {
         "handfast: office after 1s: not yet (retrying, the peer is silent); the daemon goes on\n"
     );
     daemon.join().unwrap();
+}
+
+#[test]
+fn a_reader_that_has_gone_is_no_fault_and_a_full_disk_is() {
+    let run = |args: &[&str], out: Stdio| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_handfast"));
+        command.args(args).stdout(out).output().unwrap()
+    };
+    let file = Scratch::new("output", GOOD, 0o600);
+    for args in [&["check", file.path()][..], &["man"], &["demo", "--packets", "1"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let (code, _, err) = said(&run(args, writer.into()));
+        assert_eq!((code, err.as_str()), (Some(0), ""), "{args:?}");
+
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let (code, _, err) = said(&run(args, full.into()));
+        assert_eq!((code, err.lines().count()), (Some(1), 1), "{args:?}: {err}");
+        assert!(err.contains("cannot be written"), "{args:?}: {err}");
+    }
 }

@@ -134,3 +134,43 @@ async fn a_silent_daemon_is_not_waited_for_without_end() {
         .unwrap_err();
     assert!(matches!(error, ControlError::Timeout(_)), "{error}");
 }
+
+#[tokio::test]
+async fn a_daemon_that_ends_is_said_to_have_ended() {
+    let path = Scratch::new("ended");
+    let listener = UnixListener::bind(&path.0).unwrap();
+    let hang_up = std::thread::spawn(move || drop(listener.accept().unwrap()));
+    let error = ask(path.0.clone(), Request::Status {}).await.unwrap_err();
+    assert!(matches!(error, ControlError::Ended), "{error}");
+    hang_up.join().unwrap();
+}
+
+/// A caller may say at once that it asks no more, and still wants its answer.
+#[tokio::test]
+async fn a_caller_that_has_gone_is_known_and_one_that_asks_no_more_is_answered() {
+    let path = Scratch::new("gone");
+    let mut server = Server::bind(&path.0).unwrap();
+    let mut stream = UnixStream::connect(&path.0).await.unwrap();
+    let up = b"{\"cmd\":\"up\",\"connection\":\"office\"}\n";
+    stream.write_all(up).await.unwrap();
+    stream.shutdown().await.unwrap();
+    let call = server.next().await;
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    assert!(!call.reply.is_unwanted());
+    call.reply.send(json!({ "ok": true }));
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert_eq!(answer, "{\"ok\":true}\n");
+
+    let mut stream = UnixStream::connect(&path.0).await.unwrap();
+    stream.write_all(up).await.unwrap();
+    let call = server.next().await;
+    drop(stream);
+    let gone = async {
+        while !call.reply.is_unwanted() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let known = tokio::time::timeout(Duration::from_secs(5), gone).await;
+    assert!(known.is_ok(), "nobody notices that the caller has gone");
+}

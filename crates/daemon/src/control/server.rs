@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use socket2::{Domain, SockAddr, Socket, Type};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Interest};
+use tokio::net::unix::OwnedWriteHalf;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::sync::oneshot;
@@ -18,6 +19,8 @@ const QUEUE: usize = 16;
 /// Until callers are accepted again after that failed.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(200);
 
+/// How often to look whether a caller that waits is still there.
+const STILL_THERE: Duration = Duration::from_millis(500);
 /// Callers that are not accepted yet.
 const BACKLOG: i32 = 128;
 
@@ -125,6 +128,17 @@ fn listen(path: &Path) -> std::io::Result<UnixListener> {
     ready
 }
 
+/// Returns when the caller has gone. One that only says that it asks no more (`socat` does) still waits for its answer,
+/// so the end of what it sends is no sign.
+async fn gone(write: &OwnedWriteHalf) {
+    loop {
+        match write.ready(Interest::WRITABLE).await {
+            Ok(ready) if !ready.is_write_closed() => tokio::time::sleep(STILL_THERE).await,
+            _ => return,
+        }
+    }
+}
+
 /// Serves one caller until it goes.
 async fn converse(stream: UnixStream, to_daemon: Sender<Call>) {
     let (read, mut write) = stream.into_split();
@@ -142,9 +156,11 @@ async fn converse(stream: UnixStream, to_daemon: Sender<Call>) {
                 if to_daemon.send(call).await.is_err() {
                     return;
                 }
-                answer
-                    .await
-                    .unwrap_or_else(|_| json!({ "ok": false, "error": "the daemon is stopping" }))
+                let answer = tokio::select! {
+                    answer = answer => answer,
+                    () = gone(&write) => return,
+                };
+                answer.unwrap_or_else(|_| json!({ "ok": false, "error": "the daemon is stopping" }))
             }
             Err(e) => json!({ "ok": false, "error": format!("not a request: {e}") }),
         };
