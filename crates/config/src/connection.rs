@@ -1,162 +1,88 @@
 //! A `[connection.NAME]` table.
 
-use std::net::IpAddr;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use handfast_auth::{Identity, IdentityPattern};
-use handfast_crypto::default_provider;
-use handfast_crypto::proposal::{EspProposal, IkeProposal};
-use handfast_crypto::secret::Secret;
 use handfast_engine::policy::{Authentication, ChildPolicy, Connection, Remote, Retransmit, Start, UdpEncapsulation};
 use handfast_plane::op::Mode;
 use handfast_wire::selector::TrafficSelector;
 
 use crate::section::{Reader, Section, parse};
-use crate::units::{SPAN, Span, secret};
+use crate::units::{SPAN, Span};
+use crate::{algorithms, ends, psk};
 
 /// A connection and where it is written.
 pub(crate) struct Read {
     pub connection: Connection,
-    at: usize,
+    pub at: usize,
 }
 
-const ADDRESS: &str = "an IP address such as \"192.0.2.1\"";
-const REMOTE: &str = "an IP address, a DNS name, or \"any\"";
 const SUBNET: &str = "a subnet such as \"10.1.0.0/16\", or a list of them";
 const IDENTITY: &str = "a name such as \"a.example.net\", an address, an e-mail address, or keyid:...";
-const IKE: &str = "algorithms such as \"aes128gcm16-prfsha256-x25519\"";
-const ESP: &str = "algorithms such as \"aes128gcm16\"";
-/// A shorter secret is guessed in no time.
-const SHORT_SECRET: usize = 8;
+const DAY: Duration = Duration::from_secs(86_400);
+/// Waiting longer for a first answer than this is no retransmission.
+const LONGEST_FIRST: Duration = Duration::from_secs(60);
 
+/// Reads one. `at` is where its name is. `None` if there is not enough to make a connection of, which was then said.
 pub(crate) fn read(name: &str, at: usize, mut s: Section<'_, '_>, reader: &mut Reader<'_>) -> Option<Read> {
-    if let Some(version) = s.number(reader, "version", 1, 2)
-        && version == 1
-    {
-        reader.error(
-            s.at,
-            format!("{name} asks for IKEv1"),
-            "version = 2",
-            "IKEv1 is not available yet",
-        );
-    }
-    let local = addresses(&mut s, reader);
-    let remote = remote(&mut s, reader, at);
-    let secret = preshared(&mut s, reader, name, at);
-    let local_id = s.parsed::<Identity>(reader, "local_id", IDENTITY).map(|(id, _)| id);
-    let remote_id = s
-        .parsed::<IdentityPattern>(reader, "remote_id", IDENTITY)
-        .map(|(id, _)| id);
-    let place = reader.place(at);
-    let child = ChildPolicy {
-        name: name.to_string(),
-        place: place.clone(),
-        mode: s
-            .word(
-                reader,
-                "mode",
-                &[("tunnel", Mode::Tunnel), ("transport", Mode::Transport)],
-            )
-            .unwrap_or(Mode::Tunnel),
-        local_ts: many::<TrafficSelector>(&mut s, reader, "local_subnet", SUBNET),
-        remote_ts: many::<TrafficSelector>(&mut s, reader, "remote_subnet", SUBNET),
-        esp: or_default(esp(&mut s, reader), || EspProposal::defaults(default_provider())),
-    };
-    if child.mode == Mode::Transport {
-        reader.error(
-            s.at,
-            format!("{name} asks for transport mode"),
-            "mode = \"tunnel\"",
-            "the userspace plane carries tunnels only",
-        );
-    }
-    let ike = or_default(ike(&mut s, reader), || IkeProposal::defaults(default_provider()));
-    let start = s
-        .word(reader, "start", &[("now", Start::Now), ("wait", Start::Wait)])
-        .unwrap_or(Start::Wait);
+    check_name(name, at, reader);
+    check_version(name, &mut s, reader);
+    let before = reader.count();
+    let local = ends::local(&mut s, reader);
+    let local_is_wrong = reader.count() > before;
+    let remote = ends::remote(&mut s, reader, name, at);
+    let psk = psk::read(&mut s, reader, name, at);
+    let (local_id, remote_id) = identities(&mut s, reader);
+    let child = child(name, at, &mut s, reader);
+    let ike = algorithms::ike(&mut s, reader);
+    let starts = [("now", Start::Now), ("wait", Start::Wait)];
+    let start = s.word(reader, "start", &starts).unwrap_or(Start::Wait);
     let udp = [("auto", UdpEncapsulation::Auto), ("always", UdpEncapsulation::Always)];
-    let udp_encapsulation = s
-        .word(reader, "udp_encapsulation", &udp)
-        .unwrap_or(UdpEncapsulation::Auto);
-    let mut span =
-        |s: &mut Section<'_, '_>, key, default| s.parsed::<Span>(reader, key, SPAN).map_or(default, |(d, _)| d.0);
-    let liveness = span(&mut s, "liveness", Duration::from_secs(30));
-    let keepalive = span(&mut s, "keepalive", Duration::from_secs(20));
-    let first = span(&mut s, "retransmit_timeout", Retransmit::default().first);
-    let tries = s
-        .number(reader, "retransmit_tries", 0, 100)
-        .and_then(|n| u32::try_from(n).ok());
-    if first < Duration::from_millis(10) {
-        reader.error(s.at, "retransmit_timeout is too short".into(), "at least \"10ms\"", "");
-    }
+    let udp = s.word(reader, "udp_encapsulation", &udp);
+    let liveness = span(&mut s, reader, "liveness").unwrap_or(Duration::from_secs(30));
+    let keepalive = span(&mut s, reader, "keepalive").unwrap_or(Duration::from_secs(20));
+    let retransmit = retransmit(&mut s, reader);
     let port = |n: u64| u16::try_from(n).unwrap_or(u16::MAX);
     let remote_port = s.number(reader, "remote_port", 1, 65_535).map_or(500, port);
     let remote_natt_port = s.number(reader, "remote_natt_port", 1, 65_535).map_or(4500, port);
     if start == Start::Now && remote == Some(Remote::Any) {
-        reader.error(
-            s.at,
-            format!("{name} cannot start now: its remote is \"any\""),
-            "start = \"wait\"",
-            "only the peer can begin",
-        );
+        let message = format!("{name} cannot start now: its remote is \"any\"");
+        reader.error(s.at_of("start"), message, "start = \"wait\"", "only the peer can begin");
     }
-    if let Some(Remote::Address(address)) = &remote
-        && !local.is_empty()
-        && !local.iter().any(|l| l.is_ipv4() == address.is_ipv4())
-    {
-        reader.error(
-            s.at,
-            format!("local and remote of {name} are of different families"),
-            "both IPv4 or both IPv6",
-            "",
-        );
+    if let Some(remote) = &remote {
+        ends::check_families(&s, reader, name, &local, remote);
     }
-    let at_key = s.at;
-    s.finish(reader);
-    let remote = remote?;
-    let local_id = local_id.or_else(|| local.first().map(|a| Identity::from(*a)));
-    let Some(local_id) = local_id else {
-        reader.error(
-            at_key,
-            format!("{name} does not say who we are"),
-            "local_id, or local from which it follows",
-            "",
-        );
-        return None;
-    };
-    let remote_id = remote_id.unwrap_or_else(|| match &remote {
-        Remote::Address(address) => IdentityPattern::Exact(Identity::from(*address)),
-        Remote::Name(name) => IdentityPattern::Exact(Identity::Fqdn(name.clone())),
-        Remote::Any => {
-            reader.warning(
-                at_key,
-                format!("{name} accepts any peer that knows the secret"),
-                "remote_id says who they must be",
-            );
+    let local_id = local_id.unwrap_or_else(|| ends::own_identity(&local, remote.as_ref()));
+    if local_id.is_none() && !s.has("local_id") && !local_is_wrong {
+        let message = format!("{name} does not say who we are");
+        reader.error(at, message, "local_id, or local from which it follows", "");
+    }
+    let remote_id = match (remote_id, &remote) {
+        (Some(id), _) => id?,
+        (None, Some(remote)) => ends::identity_of(remote).unwrap_or_else(|| {
+            let message = format!("{name} accepts any peer that knows the secret");
+            reader.warning(at, message, "remote_id says who they must be");
             IdentityPattern::Any
-        }
-    });
-    let retransmit = Retransmit {
-        first,
-        tries: tries.unwrap_or(Retransmit::default().tries),
-        ..Retransmit::default()
+        }),
+        (None, None) => IdentityPattern::Any,
     };
+    s.finish(reader);
     let connection = Connection {
         name: name.to_string(),
-        place,
+        place: reader.place(at),
         local,
-        remote,
+        remote: remote?,
         remote_port,
         remote_natt_port,
-        local_id,
+        local_id: local_id?,
         remote_id,
-        auth: Authentication { psk: secret? },
+        auth: Authentication { psk: psk? },
         ike,
         children: vec![Arc::new(child)],
         start,
-        udp_encapsulation,
+        udp_encapsulation: udp.unwrap_or(UdpEncapsulation::Auto),
         retransmit,
         liveness,
         keepalive,
@@ -164,217 +90,125 @@ pub(crate) fn read(name: &str, at: usize, mut s: Section<'_, '_>, reader: &mut R
     Some(Read { connection, at })
 }
 
-fn addresses(s: &mut Section<'_, '_>, reader: &mut Reader<'_>) -> Vec<IpAddr> {
-    let texts = s.texts(reader, "local", ADDRESS);
-    let texts = texts.into_iter().filter(|(text, _)| text != "any");
-    texts
-        .filter_map(|(text, at)| {
-            address(&text).or_else(|| {
-                reader.error(at, format!("local: {text:?} is not an address"), ADDRESS, "");
-                None
-            })
-        })
-        .collect()
+/// Names are written on command lines and in logs.
+fn check_name(name: &str, at: usize, reader: &mut Reader<'_>) {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    if name.is_empty() || name.starts_with('-') || name.len() > 64 || !name.chars().all(plain) {
+        let message = format!("{name:?} cannot name a connection");
+        reader.error(at, message, "up to 64 letters, digits, \"-\", \"_\" and \".\"", "");
+    }
 }
 
-fn address(text: &str) -> Option<IpAddr> {
-    text.parse().ok()
+fn check_version(name: &str, s: &mut Section<'_, '_>, reader: &mut Reader<'_>) {
+    if s.number(reader, "version", 1, 2) == Some(1) {
+        let message = format!("{name} asks for IKEv1");
+        let at = s.at_of("version");
+        reader.error(at, message, "version = 2", "IKEv1 is not available yet");
+    }
 }
 
-fn remote(s: &mut Section<'_, '_>, reader: &mut Reader<'_>, at: usize) -> Option<Remote> {
-    if !s.has("remote") {
-        reader.error(at, "no remote".into(), &format!("remote = {REMOTE}"), "");
-    }
-    let (text, at) = s.text(reader, "remote", REMOTE)?;
-    if text == "any" || text == "%any" {
-        return Some(Remote::Any);
-    }
-    if let Some(address) = address(&text) {
-        return Some(Remote::Address(address));
-    }
-    let label = |l: &str| {
-        !l.is_empty() && l.len() < 64 && l.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
-    };
-    let numeric = text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-    if numeric || !text.trim_end_matches('.').split('.').all(label) {
-        reader.error(
-            at,
-            format!("remote: {text:?} is neither an address nor a name"),
-            REMOTE,
-            "",
-        );
-        return None;
-    }
-    Some(Remote::Name(text))
+/// Both identities as written; the inner `None` for one that cannot be read.
+type Written<T> = Option<Option<T>>;
+
+fn identities(s: &mut Section<'_, '_>, reader: &mut Reader<'_>) -> (Written<Identity>, Written<IdentityPattern>) {
+    let local = s.parsed::<Identity>(reader, "local_id", IDENTITY);
+    let remote = s.parsed::<IdentityPattern>(reader, "remote_id", IDENTITY);
+    let local = s.has("local_id").then(|| local.map(|(id, _)| id));
+    (local, s.has("remote_id").then(|| remote.map(|(id, _)| id)))
 }
 
-fn preshared(s: &mut Section<'_, '_>, reader: &mut Reader<'_>, name: &str, at: usize) -> Option<Secret> {
-    let (inline, file) = (s.has("secret"), s.has("secret_file"));
-    let written = s.text(reader, "secret", "a text");
-    let named = s.text(reader, "secret_file", "a path");
-    if inline && file {
-        reader.error(at, format!("{name} has both secret and secret_file"), "one of them", "");
-        return None;
+fn child(name: &str, at: usize, s: &mut Section<'_, '_>, reader: &mut Reader<'_>) -> ChildPolicy {
+    let modes = [("tunnel", Mode::Tunnel), ("transport", Mode::Transport)];
+    let mode = s.word(reader, "mode", &modes).unwrap_or(Mode::Tunnel);
+    if mode == Mode::Transport {
+        let message = format!("{name} asks for transport mode");
+        let hint = "the userspace plane carries tunnels only";
+        reader.error(s.at_of("mode"), message, "mode = \"tunnel\"", hint);
     }
-    if !inline && !file {
-        reader.error(
-            at,
-            format!("{name} has no secret"),
-            "secret = \"...\" or secret_file = \"PATH\"",
-            "`openssl rand -base64 32` makes one",
-        );
-        return None;
-    }
-    let (octets, at) = match (written, named) {
-        (Some((text, at)), _) => {
-            reader.secret_at = Some(at);
-            match secret(&text) {
-                Ok(octets) => (octets, at),
-                Err(why) => {
-                    reader.error(
-                        at,
-                        format!("secret: {why}"),
-                        "text, 0x and hexadecimal, or 0s and base64",
-                        "",
-                    );
-                    return None;
-                }
-            }
-        }
-        (None, Some((path, at))) => (reader.secret_file(at, &path)?, at),
-        (None, None) => return None,
-    };
-    if octets.is_empty() {
-        reader.error(
-            at,
-            format!("the secret of {name} is empty"),
-            "at least 16 random octets",
-            "",
-        );
-        return None;
-    }
-    if octets.len() < SHORT_SECRET {
-        let hint = "`openssl rand -base64 32` makes a good one";
-        reader.warning(
-            at,
-            format!("the secret of {name} has only {} octets", octets.len()),
-            hint,
-        );
-    }
-    Some(Secret::new(octets))
-}
-
-fn many<T: FromStr>(s: &mut Section<'_, '_>, reader: &mut Reader<'_>, key: &'static str, expected: &str) -> Vec<T>
-where
-    T::Err: std::fmt::Display,
-{
-    let texts = s.texts(reader, key, expected);
-    texts
-        .into_iter()
-        .filter_map(|(text, at)| parse(reader, key, &text, at, expected))
-        .collect()
-}
-
-/// IKE proposals, all of whose algorithms this build has.
-fn ike(s: &mut Section<'_, '_>, reader: &mut Reader<'_>) -> Vec<IkeProposal> {
-    let mut list = vec![];
-    for (text, at) in s.texts(reader, "ike", IKE) {
-        let Some(p) = parse::<IkeProposal>(reader, "ike", &text, at, IKE) else {
-            continue;
-        };
-        let provider = default_provider();
-        for prf in p.prf.iter().filter(|prf| provider.prf(**prf).is_none()) {
-            unavailable(reader, at, "ike", prf);
-        }
-        for group in p.groups.iter().filter(|g| provider.group(**g).is_none()) {
-            unavailable(reader, at, "ike", group);
-        }
-        protects(reader, at, "ike", &p.encr, &p.integ);
-        list.push(p);
-    }
-    list
-}
-
-fn esp(s: &mut Section<'_, '_>, reader: &mut Reader<'_>) -> Vec<EspProposal> {
-    let mut list = vec![];
-    for (text, at) in s.texts(reader, "esp", ESP) {
-        let Some(p) = parse::<EspProposal>(reader, "esp", &text, at, ESP) else {
-            continue;
-        };
-        for group in p.groups.iter().filter(|g| default_provider().group(**g).is_none()) {
-            unavailable(reader, at, "esp", group);
-        }
-        protects(reader, at, "esp", &p.encr, &p.integ);
-        list.push(p);
-    }
-    list
-}
-
-fn protects(
-    reader: &mut Reader<'_>,
-    at: usize,
-    key: &str,
-    encr: &[handfast_crypto::transform::Encr],
-    integ: &[handfast_crypto::transform::Integ],
-) {
-    for cipher in encr {
-        if integ.is_empty() && default_provider().protect(*cipher, None).is_none() {
-            unavailable(reader, at, key, cipher);
-        }
-        for i in integ
+    let local_ts = selectors(s, reader, "local_subnet");
+    let remote_ts = selectors(s, reader, "remote_subnet");
+    let common = |v4| {
+        [&local_ts, &remote_ts]
             .iter()
-            .filter(|i| default_provider().protect(*cipher, Some(**i)).is_none())
-        {
-            unavailable(reader, at, key, &format!("{cipher} with {i}"));
-        }
+            .all(|ts| ts.iter().any(|t| t.start.is_ipv4() == v4))
+    };
+    if !local_ts.is_empty() && !remote_ts.is_empty() && !common(true) && !common(false) {
+        let message = format!("local_subnet and remote_subnet of {name} are of different families");
+        let expected = "both IPv4, both IPv6, or both of both";
+        reader.error(s.at_of("remote_subnet"), message, expected, "");
+    }
+    ChildPolicy {
+        name: name.to_string(),
+        place: reader.place(at),
+        mode,
+        local_ts,
+        remote_ts,
+        esp: algorithms::esp(s, reader),
     }
 }
 
-fn unavailable(reader: &mut Reader<'_>, at: usize, key: &str, what: &dyn std::fmt::Display) {
-    let message = format!("{key}: {what} is weak or not available");
-    reader.error(
+fn selectors(s: &mut Section<'_, '_>, reader: &mut Reader<'_>, key: &'static str) -> Vec<TrafficSelector> {
+    let mut list: Vec<TrafficSelector> = vec![];
+    for (text, at) in s.texts(reader, key, SUBNET) {
+        match parse(reader, key, &text, at, SUBNET) {
+            Some(ts) if list.contains(&ts) => {
+                reader.error(at, format!("{key}: {text} is there twice"), "each once", "");
+            }
+            Some(ts) => list.push(ts),
+            None => {}
+        }
+    }
+    list
+}
+
+/// A duration of at least 100 ms, or off.
+fn span(s: &mut Section<'_, '_>, reader: &mut Reader<'_>, key: &'static str) -> Option<Duration> {
+    let (text, at) = s.text(reader, key, SPAN)?;
+    if text == "off" {
+        return Some(Duration::ZERO);
+    }
+    within(
+        reader,
+        key,
+        &text,
         at,
-        message,
-        "a modern algorithm",
-        "without this key the defaults are offered",
-    );
+        (Duration::from_millis(100), DAY),
+        "100ms to 24h, or \"off\"",
+    )
 }
 
-fn or_default<T>(list: Vec<T>, default: impl Fn() -> Vec<T>) -> Vec<T> {
-    if list.is_empty() { default() } else { list }
-}
-
-/// Two connections to fixed peers with the same selectors: packets could only go to one.
-pub(crate) fn check_overlap(list: &[Read], reader: &mut Reader<'_>) {
-    let fixed = |c: &Connection| !matches!(c.remote, Remote::Any);
-    for (n, one) in list.iter().enumerate() {
-        for other in list[..n]
-            .iter()
-            .filter(|o| fixed(&o.connection) && fixed(&one.connection))
-        {
-            let ts = |c: &Connection| {
-                c.children
-                    .iter()
-                    .map(|c| (c.local_ts.clone(), c.remote_ts.clone()))
-                    .collect::<Vec<_>>()
-            };
-            let same = ts(&one.connection) == ts(&other.connection);
-            if same
-                && ts(&one.connection)
-                    .iter()
-                    .any(|(local, remote)| !local.is_empty() || !remote.is_empty())
-            {
-                let message = format!(
-                    "{} and {} have the same subnets",
-                    one.connection.name, other.connection.name
-                );
-                reader.error(
-                    one.at,
-                    message,
-                    "other subnets for each peer",
-                    "packets could only go to one of them",
-                );
-            }
+fn within(
+    reader: &mut Reader<'_>,
+    key: &str,
+    text: &str,
+    at: usize,
+    (least, most): (Duration, Duration),
+    expected: &str,
+) -> Option<Duration> {
+    let span = match Span::from_str(text) {
+        Ok(span) => span.0,
+        Err(why) => {
+            reader.error(at, format!("{key}: {why}"), SPAN, "");
+            return None;
         }
+    };
+    if (least..=most).contains(&span) {
+        return Some(span);
     }
+    let far = if span < least { "short" } else { "long" };
+    reader.error(at, format!("{key}: {text:?} is too {far}"), expected, "");
+    None
+}
+
+fn retransmit(s: &mut Section<'_, '_>, reader: &mut Reader<'_>) -> Retransmit {
+    let mut retransmit = Retransmit::default();
+    if let Some((text, at)) = s.text(reader, "retransmit_timeout", SPAN) {
+        let limits = (Duration::from_millis(10), LONGEST_FIRST);
+        retransmit.first =
+            within(reader, "retransmit_timeout", &text, at, limits, "10ms to 1m").unwrap_or(retransmit.first);
+        retransmit.most = retransmit.most.max(retransmit.first);
+    }
+    let tries = s.number(reader, "retransmit_tries", 0, 100);
+    retransmit.tries = tries.and_then(|n| u32::try_from(n).ok()).unwrap_or(retransmit.tries);
+    retransmit
 }

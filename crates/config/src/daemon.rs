@@ -20,6 +20,8 @@ impl Default for DaemonConfig {
 
 /// A device's name has at most this many octets (Linux's IFNAMSIZ less its end).
 const MAX_DEVICE_NAME: usize = 15;
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+const LEVEL: &str = "off, error, warn, info, debug or trace";
 
 pub(crate) fn read(section: Option<Section<'_, '_>>, reader: &mut Reader<'_>) -> DaemonConfig {
     let mut config = DaemonConfig::default();
@@ -29,7 +31,7 @@ pub(crate) fn read(section: Option<Section<'_, '_>>, reader: &mut Reader<'_>) ->
     config.natt_port = s.number(reader, "natt_port", 1, 65_535).map_or(config.natt_port, port);
     if config.ike_port == config.natt_port {
         reader.error(
-            s.at,
+            s.at_of("natt_port"),
             "ike_port and natt_port are the same".into(),
             "two different ports",
             "",
@@ -40,7 +42,12 @@ pub(crate) fn read(section: Option<Section<'_, '_>>, reader: &mut Reader<'_>) ->
     }
     let formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];
     config.log = s.word(reader, "log", &formats).unwrap_or(config.log);
-    if let Some((level, _)) = s.text(reader, "log_level", "a level: error, warn, info, debug, trace") {
+    if let Some((level, at)) = s.text(reader, "log_level", LEVEL) {
+        // A list of levels for parts of the program ends each in a level ("info,handfast::net=debug").
+        let level_of = |part: &str| part.rsplit('=').next().unwrap_or(part).trim().to_string();
+        if let Some(wrong) = level.split(',').map(level_of).find(|l| !LEVELS.contains(&l.as_str())) {
+            reader.error(at, format!("log_level: {wrong:?} is no level"), LEVEL, "");
+        }
         config.log_level = level;
     }
     let limit = s.number(reader, "half_open_limit", 1, 1_000_000);

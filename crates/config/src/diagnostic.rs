@@ -39,7 +39,7 @@ impl fmt::Display for Diagnostic {
     }
 }
 
-/// All that was found, in the order of the file.
+/// All that was found, in the order of the file, and the file without its secrets.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Diagnostics(pub Vec<Diagnostic>, pub(crate) String);
 
@@ -61,12 +61,10 @@ impl Diagnostics {
             } else {
                 ReportKind::Error
             };
-            let length = self
-                .1
-                .get(d.offset..)
-                .and_then(|rest| rest.lines().next())
-                .map_or(0, |l| l.trim_end().len());
-            let span = (d.file.as_str(), d.offset..d.offset + length.max(1));
+            let rest = self.1.get(d.offset..).unwrap_or_default();
+            // At least one character; none where the file ends.
+            let length = token_len(rest).max(rest.chars().next().map_or(0, char::len_utf8));
+            let span = (d.file.as_str(), d.offset..d.offset + length);
             let mut label = Label::new(span.clone()).with_color(Color::Red);
             if !d.expected.is_empty() {
                 label = label.with_message(format!("expected {}", d.expected));
@@ -86,4 +84,18 @@ impl Diagnostics {
         }
         String::from_utf8_lossy(&out).into_owned()
     }
+}
+
+/// How much to underline: a text with its quotes, a table's head, or a word.
+fn token_len(rest: &str) -> usize {
+    let line = rest.lines().next().unwrap_or(rest);
+    let closed = |c: char| line.get(1..).and_then(|l| l.find(c)).map(|end| end + 2);
+    let word = line.find(|c: char| c.is_whitespace() || "=,]}#\"'-".contains(c));
+    match line.chars().next() {
+        Some('"') => closed('"'),
+        Some('\'') => closed('\''),
+        Some('[') => closed(']'),
+        _ => word,
+    }
+    .unwrap_or(line.trim_end().len())
 }

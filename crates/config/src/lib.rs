@@ -4,15 +4,21 @@
 //! touches no file; secrets in files of their own come through a [`FileReader`].
 #![forbid(unsafe_code)]
 
+mod algorithms;
 mod connection;
 mod daemon;
 mod diagnostic;
+mod ends;
+mod mask;
+mod overlap;
+mod psk;
 mod section;
 mod units;
 
 use std::path::{Path, PathBuf};
 
 use handfast_engine::policy::{Policy, Ports};
+use toml::de::DeTable;
 
 pub use diagnostic::{Diagnostic, Diagnostics};
 
@@ -78,37 +84,33 @@ pub struct Loaded {
 /// Reads a configuration. `name` is its path, for messages, its permissions and the secret files beside it.
 pub fn load(name: &str, text: &str, files: &dyn FileReader) -> Result<Loaded, Diagnostics> {
     let mut reader = Reader::new(name, text, files);
-    let root = match toml::de::DeTable::parse(text) {
-        Ok(root) => root,
-        Err(error) => {
-            let at = error.span().map_or(0, |span| span.start);
-            reader.error(
-                at,
-                format!("not TOML: {}", error.message()),
-                "key = value lines and [tables]",
-                "",
-            );
-            return Err(reader.into_diagnostics());
-        }
-    };
+    let (root, errors) = DeTable::parse_recoverable(text);
+    if !errors.is_empty() {
+        // What follows from half a table would be guesses.
+        reader.not_toml(&errors);
+        return Err(reader.into_diagnostics());
+    }
     let mut root = Section::new(root.get_ref(), 0);
     let daemon = daemon::read(root.table(&mut reader, "daemon"), &mut reader);
     let mut connections = vec![];
+    let mut none = !root.has("connection");
     if let Some(table) = root.table(&mut reader, "connection") {
+        none = table.is_empty();
         for (name, at, section) in table.tables(&mut reader) {
             connections.extend(connection::read(&name, at, section, &mut reader));
         }
     }
     root.finish(&mut reader);
-    if connections.is_empty() && !reader.has_errors() {
-        reader.error(
-            0,
-            "no connection".into(),
-            "at least one [connection.NAME] table",
-            "docs/configuration.md has an example",
-        );
+    if none {
+        let expected = "at least one [connection.NAME] table";
+        let what = if text.trim().is_empty() {
+            "the file is empty"
+        } else {
+            "no connection"
+        };
+        reader.error(0, what.into(), expected, "docs/configuration.md has an example");
     }
-    connection::check_overlap(&connections, &mut reader);
+    overlap::check(&connections, &mut reader);
     reader.check_mode();
     if reader.has_errors() {
         return Err(reader.into_diagnostics());

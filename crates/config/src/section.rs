@@ -1,5 +1,6 @@
 //! Walking through TOML tables: every key is asked for by name and type, and what nobody asked for is a mistake.
 
+use std::cmp::Reverse;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -7,6 +8,9 @@ use toml::de::{DeTable, DeValue};
 
 use crate::FileReader;
 use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::mask::mask;
+
+const KNOWN: &str = "a key of docs/configuration.md";
 
 /// The file at hand and what was found wrong with it.
 pub(crate) struct Reader<'t> {
@@ -29,12 +33,36 @@ impl<'t> Reader<'t> {
         }
     }
 
+    /// Where an octet of a text is, whose value starts at `at`; the value where that cannot be told (it has escapes).
+    pub fn inside(&self, at: usize, value: &str, offset: usize) -> usize {
+        let plain = self.text.get(at + 1..).is_some_and(|rest| rest.starts_with(value));
+        if plain { at + 1 + offset } else { at }
+    }
+
     pub fn error(&mut self, at: usize, message: String, expected: &str, hint: &str) {
         self.add(at, message, expected, hint, false);
     }
 
     pub fn warning(&mut self, at: usize, message: String, hint: &str) {
         self.add(at, message, "", hint, true);
+    }
+
+    /// The first mistake of each line; more of them only follow from it.
+    pub fn not_toml(&mut self, errors: &[toml::de::Error]) {
+        let mut last = None;
+        for error in errors {
+            let at = error.span().map_or(0, |span| span.start);
+            let line = self.position(at).0;
+            if last.replace(line) != Some(line) {
+                let message = error.message().replace('\n', ", ");
+                let (message, expected) = match message.split_once(", expected ") {
+                    Some((message, "nothing")) => (message, "a text in quotes, a number, true or false"),
+                    Some(both) => both,
+                    None => (message.as_str(), "key = \"value\" lines and [tables]"),
+                };
+                self.error(at, format!("not TOML: {message}"), expected, "");
+            }
+        }
     }
 
     fn add(&mut self, at: usize, message: String, expected: &str, hint: &str, warning: bool) {
@@ -67,13 +95,18 @@ impl<'t> Reader<'t> {
         format!("{}:{}", self.file, self.position(at).0)
     }
 
+    /// How many mistakes and warnings there are so far.
+    pub fn count(&self) -> usize {
+        self.found.len()
+    }
+
     pub fn has_errors(&self) -> bool {
         self.found.iter().any(|d| !d.warning)
     }
 
     pub fn into_diagnostics(mut self) -> Diagnostics {
         self.found.sort_by_key(|d| d.offset);
-        Diagnostics(self.found, self.text.to_string())
+        Diagnostics(self.found, mask(self.text))
     }
 
     /// A file with a secret must be its owner's alone.
@@ -111,7 +144,10 @@ impl<'t> Reader<'t> {
             return None;
         }
         match self.files.read(&path) {
-            Ok(octets) => Some(octets.trim_ascii_end().to_vec()),
+            Ok(octets) => {
+                let end = octets.iter().rposition(|o| !b"\r\n".contains(o)).map_or(0, |n| n + 1);
+                Some(octets.into_iter().take(end).collect())
+            }
             Err(why) => {
                 self.error(at, format!("{}: {why}", path.display()), "a file that can be read", "");
                 None
@@ -137,6 +173,10 @@ impl<'a, 'i> Section<'a, 'i> {
         }
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+
     /// A value with its place.
     fn value(&mut self, key: &'static str) -> Option<(&'a DeValue<'i>, usize)> {
         self.asked.push(key);
@@ -146,6 +186,13 @@ impl<'a, 'i> Section<'a, 'i> {
 
     pub fn has(&self, key: &str) -> bool {
         self.table.iter().any(|(name, _)| name.get_ref() == key)
+    }
+
+    /// Where the value of a key is; without one, where the table is.
+    pub fn at_of(&self, key: &str) -> usize {
+        let mut all = self.table.iter();
+        all.find(|(name, _)| name.get_ref() == key)
+            .map_or(self.at, |(_, value)| value.span().start)
     }
 
     pub fn table(&mut self, reader: &mut Reader<'_>, key: &'static str) -> Option<Section<'a, 'i>> {
@@ -271,18 +318,17 @@ impl<'a, 'i> Section<'a, 'i> {
             let near = self
                 .asked
                 .iter()
-                .map(|a| (distance(key, a), std::cmp::Reverse(a.len()), *a))
+                .map(|a| (distance(key, a), Reverse(a.len()), *a))
                 .min();
-            let near = near.filter(|(d, ..)| *d <= 3);
-            let hint = near.map_or(String::new(), |(_, _, near)| format!("did you mean {near}?"));
-            let mut known = self.asked.clone();
-            known.sort_unstable();
-            reader.error(
-                name.span().start,
-                format!("unknown key {key}"),
-                &format!("one of {}", known.join(", ")),
-                &hint,
-            );
+            let (expected, hint) = match near.filter(|(d, ..)| *d <= 3) {
+                Some((_, _, near)) => (KNOWN.to_string(), format!("did you mean {near}?")),
+                None => {
+                    let mut known = self.asked.clone();
+                    known.sort_unstable();
+                    (format!("one of {}", known.join(", ")), String::new())
+                }
+            };
+            reader.error(name.span().start, format!("unknown key {key}"), &expected, &hint);
         }
     }
 }
@@ -294,6 +340,9 @@ where
     match text.parse() {
         Ok(value) => Some(value),
         Err(why) => {
+            // Some say themselves what they expect.
+            let why = why.to_string();
+            let (why, expected) = why.split_once("; expected ").unwrap_or((&why, expected));
             reader.error(at, format!("{key}: {why}"), expected, "");
             None
         }
@@ -313,7 +362,7 @@ fn kind(value: &DeValue<'_>) -> &'static str {
 }
 
 /// Levenshtein's distance.
-fn distance(a: &str, b: &str) -> usize {
+pub(crate) fn distance(a: &str, b: &str) -> usize {
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, x) in a.bytes().enumerate() {
         let mut diagonal = i;

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-/// "500ms", "30s", "5m", "1h" or "off" (zero).
+/// "500ms", "30s", "5m", "1h" or "1d".
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Span(pub Duration);
 
@@ -13,9 +13,6 @@ impl FromStr for Span {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        if text == "off" {
-            return Ok(Self(Duration::ZERO));
-        }
         let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
         let (number, unit) = text.split_at(digits);
         let number: u64 = number.parse().map_err(|_| format!("{text:?} is not a duration"))?;
@@ -34,15 +31,17 @@ impl FromStr for Span {
     }
 }
 
-/// A secret as written: text, "0x" and hexadecimal, or "0s" and base64, as other daemons have it.
-pub(crate) fn secret(text: &str) -> Result<Vec<u8>, &'static str> {
+/// A secret as written: text, "0x" and hexadecimal, or "0s" and base64, as other daemons have it. Other octets are
+/// themselves.
+pub(crate) fn secret(written: Vec<u8>) -> Result<Vec<u8>, &'static str> {
+    let text = std::str::from_utf8(&written).unwrap_or_default();
     if let Some(hex) = text.strip_prefix("0x") {
         return from_hex(hex).ok_or("not hexadecimal after 0x");
     }
     if let Some(base64) = text.strip_prefix("0s") {
         return from_base64(base64).ok_or("not base64 after 0s");
     }
-    Ok(text.as_bytes().to_vec())
+    Ok(written)
 }
 
 fn from_hex(text: &str) -> Option<Vec<u8>> {
@@ -88,18 +87,21 @@ mod tests {
     fn durations() {
         assert_eq!("500ms".parse::<Span>().unwrap().0, Duration::from_millis(500));
         assert_eq!("2h".parse::<Span>().unwrap().0, Duration::from_secs(7200));
-        assert_eq!("off".parse::<Span>().unwrap().0, Duration::ZERO);
-        for bad in ["", "5", "s", "5 s", "-1s", "1w", "99999999999999999999s"] {
+        for bad in ["", "5", "off", "s", "5 s", "-1s", "1w", "99999999999999999999s"] {
             assert!(bad.parse::<Span>().is_err(), "{bad}");
         }
     }
 
     #[test]
     fn secrets() {
-        assert_eq!(secret("0x00ff").unwrap(), [0, 255]);
-        assert_eq!(secret("0sAP8=").unwrap(), [0, 255]);
-        assert_eq!(secret("0sTWFu").unwrap(), b"Man");
-        assert_eq!(secret("plain").unwrap(), b"plain");
-        assert!(secret("0x0").is_err() && secret("0xzz").is_err() && secret("0s*").is_err());
+        let secret = |written: &[u8]| secret(written.to_vec());
+        assert_eq!(secret(b"0x00ff").unwrap(), [0, 255]);
+        assert_eq!(secret(b"0sAP8=").unwrap(), [0, 255]);
+        assert_eq!(secret(b"0sTWFu").unwrap(), b"Man");
+        assert_eq!(secret(b"plain").unwrap(), b"plain");
+        assert_eq!(secret(b"\xff0x").unwrap(), b"\xff0x");
+        for bad in ["0x0", "0xzz", "0s*", "0sA"] {
+            assert!(secret(bad.as_bytes()).is_err(), "{bad}");
+        }
     }
 }

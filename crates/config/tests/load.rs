@@ -2,9 +2,11 @@
 #![allow(clippy::unwrap_used)]
 
 use std::path::Path;
+use std::time::Duration;
 
-use handfast_config::{FileReader, Loaded, load};
-use handfast_engine::policy::{Remote, Start};
+use handfast_config::{FileReader, Loaded, LogFormat, load};
+use handfast_engine::policy::{Remote, Start, UdpEncapsulation};
+use handfast_wire::selector::TrafficSelector;
 
 /// Files with these permission bits and this secret inside.
 struct Files(u32);
@@ -90,7 +92,8 @@ fn a_secret_comes_from_a_file_without_its_line_end() {
 fn each_mistake_is_told_with_its_place() {
     let with = |line: &str| bad(&format!("{BASE}{line}\n"));
     let cases = [
-        (bad(""), "t.toml:1:1: no connection"),
+        (bad(""), "t.toml:1:1: the file is empty"),
+        (bad("[daemon]\n"), "t.toml:1:1: no connection"),
         (bad("[connection.a\n"), "t.toml:1:14: not TOML"),
         (with("remot_id = \"x\""), "t.toml:5:1: unknown key remot_id"),
         (with("remot_id = \"x\""), "did you mean remote_id?"),
@@ -105,8 +108,8 @@ fn each_mistake_is_told_with_its_place() {
             "t.toml:5:9: local: \"192.0.2\" is not an address",
         ),
         (with("local = \"2001:db8::1\""), "of different families"),
-        (with("ike = \"aes128gcm17-prfsha256-x25519\""), "t.toml:5:7: ike:"),
-        (with("ike = \"3des-sha1-modp1024\""), "weak or not available"),
+        (with("ike = \"aes128gcm17-prfsha256-x25519\""), "t.toml:5:8: ike:"),
+        (with("ike = \"3des-sha1-modp1024\""), "too weak"),
         (with("esp = \"aes128\""), "t.toml:5:7: esp:"),
         (with("local_subnet = \"10.1.0.0/33\""), "t.toml:5:16: local_subnet:"),
         (
@@ -196,4 +199,106 @@ fn a_mistake_is_drawn_with_its_line() {
         .unwrap_err()
         .render(false);
     assert!(drawn.contains("start = 1") && drawn.contains("t.toml:5:9"), "{drawn}");
+}
+
+/// Every key that the code knows is in a table of the documentation, and no other.
+#[test]
+fn the_documentation_has_every_key() {
+    let text = std::fs::read_to_string(root().join("docs/configuration.md")).unwrap();
+    let mut documented: Vec<&str> = text
+        .lines()
+        .filter_map(|l| l.strip_prefix("| `")?.split('`').next())
+        .collect();
+    documented.sort_unstable();
+    let known = |text: &str| -> Vec<String> {
+        let told = bad(text);
+        let list = told.split("expected one of ").nth(1).unwrap();
+        list.trim().split(", ").map(str::to_string).collect()
+    };
+    let mut keys = known(&format!("{BASE}quite_another = 1\n"));
+    keys.extend(known(&format!("[daemon]\nquite_another = 1\n{BASE}")));
+    keys.sort_unstable();
+    assert_eq!(documented, keys);
+}
+
+#[test]
+fn every_key_reaches_the_policy() {
+    let loaded = good(
+        r#"
+        [daemon]
+        ike_port = 1500
+        natt_port = 14500
+        socket = "/run/other.sock"
+        log = "json"
+        log_level = "info,handfast::net=debug"
+        half_open_limit = 7
+        tun = "vpn0"
+        mtu = 1400
+
+        [connection.a]
+        local = ["2001:db8::1", "192.0.2.1", "192.0.2.1"]
+        remote = "192.0.2.2"
+        secret = "0x00010203040506070809"
+        remote_id = "*.example.net"
+        local_subnet = ["10.1.0.0/16", "2001:db8:1::/48"]
+        remote_subnet = "10.2.0.0/16[tcp/443]"
+        ike = ["aes256-sha256-modp2048", "aes128gcm16-prfsha384-ecp384"]
+        esp = "aes256gcm16-esn"
+        udp_encapsulation = "always"
+        liveness = "off"
+        keepalive = "1m"
+        retransmit_timeout = "45s"
+        retransmit_tries = 0
+        remote_port = 2500
+        remote_natt_port = 24500
+        version = 2
+        start = "now"
+
+        [connection.b]
+        remote = "b.example.net."
+        local_id = "keyid:b"
+        secret = "0sAAECAwQFBgcICQ=="
+        "#,
+    );
+    let d = &loaded.config.daemon;
+    assert_eq!(
+        (d.ike_port, d.natt_port, d.half_open_limit, d.mtu),
+        (1500, 14500, 7, Some(1400))
+    );
+    assert_eq!(
+        (d.tun.as_str(), d.log_level.as_str()),
+        ("vpn0", "info,handfast::net=debug")
+    );
+    assert_eq!(
+        (d.socket.to_str().unwrap(), d.log),
+        ("/run/other.sock", LogFormat::Json)
+    );
+    let policy = &loaded.policy;
+    assert_eq!(
+        (policy.ports.ike, policy.ports.natt, policy.half_open_limit),
+        (1500, 14500, 7)
+    );
+    let [a, b] = policy.connections.as_slice() else {
+        panic!("two connections")
+    };
+    assert_eq!(a.local.len(), 2);
+    assert_eq!(a.local_id.to_string(), "192.0.2.1", "of the peer's family");
+    assert_eq!(a.remote_id.to_string(), "*.example.net");
+    assert_eq!(a.auth.psk.as_bytes(), b.auth.psk.as_bytes());
+    assert_eq!(a.ike.len(), 2);
+    assert_eq!(a.ike[0].to_string(), "aes256-sha256-modp2048");
+    let child = &a.children[0];
+    assert_eq!((child.name.as_str(), child.place.as_str()), ("a", a.place.as_str()));
+    assert_eq!(child.esp[0].to_string(), "aes256gcm16-esn");
+    let text = |ts: &[TrafficSelector]| ts.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+    assert_eq!(text(&child.local_ts), "10.1.0.0/16 2001:db8:1::/48");
+    assert_eq!(text(&child.remote_ts), "10.2.0.0/16[tcp/443]");
+    assert_eq!((a.start, a.udp_encapsulation), (Start::Now, UdpEncapsulation::Always));
+    assert_eq!((a.liveness, a.keepalive), (Duration::ZERO, Duration::from_secs(60)));
+    assert_eq!((a.retransmit.first, a.retransmit.tries), (Duration::from_secs(45), 0));
+    assert!(a.retransmit.most >= a.retransmit.first);
+    assert_eq!((a.remote_port, a.remote_natt_port), (2500, 24500));
+    assert_eq!(b.remote, Remote::Name("b.example.net".into()));
+    assert_eq!(b.remote_id.to_string(), "b.example.net");
+    assert!(loaded.warnings.is_empty());
 }

@@ -1,0 +1,248 @@
+//! The keys `ike` and `esp`: their notation, and whether each algorithm is fit for use and implemented.
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+use handfast_crypto::default_provider;
+use handfast_crypto::proposal::{EspProposal, IkeProposal, ProposalError};
+use handfast_crypto::transform::{Encr, Group, Integ, Prf};
+
+use crate::section::{Reader, Section};
+
+const IKE: &str = "algorithms such as \"aes128gcm16-prfsha256-x25519\"";
+const ESP: &str = "algorithms such as \"aes128gcm16\"";
+
+/// The proposals for the IKE SA; the defaults if there are none.
+pub(crate) fn ike(s: &mut Section<'_, '_>, reader: &mut Reader<'_>) -> Vec<IkeProposal> {
+    let mut list: Vec<IkeProposal> = vec![];
+    for (text, at) in s.texts(reader, "ike", IKE) {
+        if let Some(proposal) = parse::<IkeProposal>(reader, "ike", &text, at, IKE) {
+            let mut judge = Judge::new(reader, "ike", &text, at);
+            judge.ciphers(&proposal.encr, &proposal.integ);
+            judge.prfs(&proposal.prf);
+            judge.groups(&proposal.groups);
+            list.push(proposal);
+        }
+    }
+    if list.is_empty() {
+        list = IkeProposal::defaults(default_provider());
+    }
+    list
+}
+
+/// The proposals for ESP; the defaults if there are none.
+pub(crate) fn esp(s: &mut Section<'_, '_>, reader: &mut Reader<'_>) -> Vec<EspProposal> {
+    let mut list: Vec<EspProposal> = vec![];
+    for (text, at) in s.texts(reader, "esp", ESP) {
+        if let Some(proposal) = parse::<EspProposal>(reader, "esp", &text, at, ESP) {
+            let mut judge = Judge::new(reader, "esp", &text, at);
+            judge.ciphers(&proposal.encr, &proposal.integ);
+            judge.groups(&proposal.groups);
+            list.push(proposal);
+        }
+    }
+    if list.is_empty() {
+        list = EspProposal::defaults(default_provider());
+    }
+    list
+}
+
+fn parse<T>(reader: &mut Reader<'_>, key: &str, text: &str, at: usize, expected: &str) -> Option<T>
+where
+    T: FromStr<Err = ProposalError>,
+{
+    let why = match text.parse() {
+        Ok(value) => return Some(value),
+        Err(why) => why,
+    };
+    let at = match &why {
+        ProposalError::Unknown { token, .. }
+        | ProposalError::Misplaced { token, .. }
+        | ProposalError::Repeated { token } => {
+            // Of a word that is there twice, the second is one too many.
+            let last = matches!(why, ProposalError::Repeated { .. });
+            let mut found = words(text).filter(|(_, word)| word.trim().eq_ignore_ascii_case(token.trim()));
+            let word = if last { found.last() } else { found.next() };
+            word.map_or(at, |(offset, _)| reader.inside(at, text, offset))
+        }
+        ProposalError::Missing { .. } => at,
+    };
+    match why {
+        ProposalError::Unknown { token, suggestion } => {
+            let hint = suggestion.map_or(String::new(), |name| format!("did you mean \"{name}\"?"));
+            reader.error(at, format!("{key}: unknown algorithm {token:?}"), expected, &hint);
+        }
+        why => reader.error(at, format!("{key}: {why}"), expected, ""),
+    }
+    None
+}
+
+/// The words of a proposal with their offsets.
+fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let mut next = 0;
+    text.split('-').map(move |word| {
+        let offset = next;
+        next += word.len() + 1;
+        (offset, word)
+    })
+}
+
+/// Looks at the algorithms of one proposal.
+struct Judge<'r, 't> {
+    reader: &'r mut Reader<'t>,
+    key: &'static str,
+    text: &'r str,
+    at: usize,
+    /// Whether something was refused already.
+    refused: bool,
+}
+
+impl<'r, 't> Judge<'r, 't> {
+    fn new(reader: &'r mut Reader<'t>, key: &'static str, text: &'r str, at: usize) -> Self {
+        Self {
+            reader,
+            key,
+            text,
+            at,
+            refused: false,
+        }
+    }
+
+    fn ciphers(&mut self, encr: &[Encr], integ: &[Integ]) {
+        let protects = default_provider().protects;
+        let ciphers = names(protects.iter().map(|p| p.encr()));
+        for cipher in encr {
+            let known = protects.iter().any(|p| p.encr() == *cipher);
+            self.algorithm(*cipher, weak_cipher(*cipher), known, &ciphers);
+        }
+        let integs = names(protects.iter().filter_map(|p| p.integ()));
+        for integ in integ {
+            let known = protects.iter().any(|p| p.integ() == Some(*integ));
+            self.algorithm(*integ, weak_integrity(*integ), known, &integs);
+        }
+        if self.refused {
+            return;
+        }
+        for (cipher, integ) in encr.iter().flat_map(|c| integ.iter().map(move |i| (*c, *i))) {
+            if default_provider().protect(cipher, Some(integ)).is_none() {
+                let message = format!("{}: {cipher} with {integ} is not available", self.key);
+                self.reader.error(self.at, message, "another pair", "");
+            }
+        }
+    }
+
+    fn prfs(&mut self, prfs: &[Prf]) {
+        let available = names(default_provider().prfs.iter().map(|p| p.id()));
+        for prf in prfs {
+            // One that goes without saying is no mistake of its own when its integrity algorithm was one.
+            if self.offset(*prf).is_some() || !self.refused {
+                let known = default_provider().prf(*prf).is_some();
+                self.algorithm(*prf, weak_prf(*prf), known, &available);
+            }
+        }
+    }
+
+    fn groups(&mut self, groups: &[Group]) {
+        let available = names(default_provider().groups.iter().map(|g| g.id()));
+        for group in groups {
+            let known = default_provider().group(*group).is_some();
+            self.algorithm(*group, weak_group(*group), known, &available);
+        }
+    }
+
+    fn algorithm<T>(&mut self, which: T, weak: Option<&str>, known: bool, available: &str)
+    where
+        T: FromStr + PartialEq + Display + Copy,
+    {
+        let message = match weak {
+            Some(why) => format!("{}: {which} is too weak: {why}", self.key),
+            None if !known => format!("{}: {which} is not available yet", self.key),
+            None => return,
+        };
+        let offset = self.offset(which);
+        let at = offset.map_or(self.at, |offset| self.reader.inside(self.at, self.text, offset));
+        let hint = format!("without {} the defaults are offered", self.key);
+        self.reader.error(at, message, available, &hint);
+        self.refused = true;
+    }
+
+    fn offset<T: FromStr + PartialEq>(&self, which: T) -> Option<usize> {
+        let is = |word: &str| word.trim().to_ascii_lowercase().parse::<T>().is_ok_and(|t| t == which);
+        words(self.text)
+            .find(|(_, word)| is(word))
+            .map(|(offset, word)| offset + word.len() - word.trim_start().len())
+    }
+}
+
+/// "one of a, b, c", each once.
+fn names<T: Display>(all: impl Iterator<Item = T>) -> String {
+    let mut list: Vec<String> = vec![];
+    for name in all.map(|t| t.to_string()) {
+        if !list.contains(&name) {
+            list.push(name);
+        }
+    }
+    format!("one of {}", list.join(", "))
+}
+
+/// RFC 8221 section 5 and RFC 8247 section 2.1.
+fn weak_cipher(encr: Encr) -> Option<&'static str> {
+    match encr.id {
+        1 | 2 | 9 => Some("keys of DES have 56 bits (RFC 8221 section 5: MUST NOT)"),
+        3 => Some("3DES has blocks of 64 bits, which soon repeat (RFC 8221 section 5: SHOULD NOT)"),
+        4..=8 => Some("its blocks have 64 bits, which soon repeat"),
+        11 => Some("it does not encrypt"),
+        _ => None,
+    }
+}
+
+/// RFC 8247 section 2.3.
+fn weak_integrity(integ: Integ) -> Option<&'static str> {
+    match integ.0 {
+        1 | 4 | 6 => Some("MD5 is broken (RFC 8247 section 2.3: MUST NOT)"),
+        3 => Some("DES is broken (RFC 8247 section 2.3: MUST NOT)"),
+        _ => None,
+    }
+}
+
+/// RFC 8247 section 2.2.
+fn weak_prf(prf: Prf) -> Option<&'static str> {
+    match prf.0 {
+        1 => Some("MD5 is broken (RFC 8247 section 2.2: MUST NOT)"),
+        3 => Some("Tiger was given up"),
+        _ => None,
+    }
+}
+
+/// RFC 8247 section 2.4.
+fn weak_group(group: Group) -> Option<&'static str> {
+    match group.0 {
+        1 => Some("768 bits can be broken (RFC 8247 section 2.4: MUST NOT)"),
+        2 => Some("1024 bits can be broken by a rich enemy (RFC 8247 section 2.4: SHOULD NOT)"),
+        5 => Some("1536 bits are too few (RFC 8247 section 2.4: SHOULD NOT)"),
+        22 => Some("1024 bits with a small subgroup can be broken (RFC 8247 section 2.4: MUST NOT)"),
+        23 | 24 => Some("it has small subgroups and primes of unknown origin (RFC 8247 section 2.4: SHOULD NOT)"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_neither_weak_nor_unavailable() {
+        for proposal in IkeProposal::defaults(default_provider()) {
+            assert!(proposal.encr.iter().all(|e| weak_cipher(*e).is_none()));
+            assert!(proposal.integ.iter().all(|i| weak_integrity(*i).is_none()));
+            assert!(proposal.prf.iter().all(|p| weak_prf(*p).is_none()));
+            assert!(proposal.groups.iter().all(|g| weak_group(*g).is_none()));
+        }
+    }
+
+    #[test]
+    fn words_know_where_they_are() {
+        let all: Vec<_> = words("a-bcd--e").collect();
+        assert_eq!(all, [(0, "a"), (2, "bcd"), (6, ""), (7, "e")]);
+    }
+}

@@ -1,0 +1,53 @@
+//! The keys `secret` and `secret_file`.
+
+use handfast_crypto::secret::Secret;
+
+use crate::section::{Reader, Section};
+use crate::units;
+
+/// A shorter secret is guessed in no time.
+const SHORT: usize = 8;
+const FORMS: &str = "text, 0x and hexadecimal, or 0s and base64";
+const MAKE: &str = "`openssl rand -base64 32` makes a good one";
+
+pub(crate) fn read(s: &mut Section<'_, '_>, reader: &mut Reader<'_>, name: &str, at: usize) -> Option<Secret> {
+    let (inline, file) = (s.has("secret"), s.has("secret_file"));
+    let written = s.text(reader, "secret", FORMS);
+    let named = s.text(reader, "secret_file", "a path");
+    if let Some((_, at)) = &written {
+        reader.secret_at = Some(*at);
+    }
+    if inline && file {
+        let message = format!("{name} has both secret and secret_file");
+        reader.error(s.at_of("secret_file"), message, "one of them", "");
+        return None;
+    }
+    if !inline && !file {
+        let expected = "secret = \"...\" or secret_file = \"PATH\"";
+        reader.error(at, format!("{name} has no secret"), expected, MAKE);
+        return None;
+    }
+    let (octets, at) = match (written, named) {
+        (Some((text, at)), _) => (text.into_bytes(), at),
+        (None, Some((path, at))) => (reader.secret_file(at, &path)?, at),
+        (None, None) => return None,
+    };
+    let octets = match units::secret(octets) {
+        Ok(octets) => octets,
+        Err(why) => {
+            let message = format!("the secret of {name} is {why}");
+            reader.error(at, message, FORMS, "");
+            return None;
+        }
+    };
+    if octets.is_empty() {
+        let message = format!("the secret of {name} is empty");
+        reader.error(at, message, "at least 16 random octets", MAKE);
+        return None;
+    }
+    if octets.len() < SHORT {
+        let message = format!("the secret of {name} has only {} octets", octets.len());
+        reader.warning(at, message, MAKE);
+    }
+    Some(Secret::new(octets))
+}
