@@ -161,6 +161,27 @@ fn both_may_begin_at_once() {
 }
 
 #[test]
+fn an_attempt_is_on_record_while_it_lasts() {
+    let mut world = world_with(18, |_, _| {});
+    world.network.faults.cut = true;
+    world.command(
+        0,
+        Command::Up {
+            connection: "office".into(),
+        },
+    );
+    let snapshot = world.hosts[0].store.snapshot();
+    assert_eq!(snapshot.ike_sas.len(), 1);
+    let facts = &snapshot.ike_sas[0].facts;
+    assert_eq!(
+        (facts.state.as_str(), facts.remote.address.as_str()),
+        ("connecting", "192.0.2.2")
+    );
+    assert!(world.run_until(10 * MINUTE, |w| w.hosts[0].count(is_down) > 1));
+    assert_eq!(world.hosts[0].store.snapshot().ike_sas.len(), 0);
+}
+
+#[test]
 fn the_peer_that_comes_first_is_enough() {
     let mut world = world_with(17, |_, c| c.start = Start::Now);
     // Host 0 begins while host 1 is not there.

@@ -145,6 +145,7 @@ fn send(
     let bytes = v2::message(envelope.header(), &chain);
     let summary = describe_v2(envelope.header(), chain.first(), chain.bytes());
     let pending = Pending::new(bytes.clone(), cx.now, connection.retransmit);
+    sa.record_attempt(cx, &connection, String::new());
     sa.send(cx, bytes, summary);
     State::InitSent(InitSent {
         connection,

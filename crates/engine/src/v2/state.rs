@@ -164,6 +164,17 @@ impl Sa {
     }
 }
 
+impl Sa {
+    /// Writes down an attempt of ours, before its next message leaves.
+    pub fn record_attempt(&self, cx: &mut Context, connection: &Connection, proposal: String) {
+        let mut facts = self.facts("connecting");
+        facts.connection = Some(connection.name.clone());
+        facts.local.id = connection.local_id.to_string();
+        facts.proposal = proposal;
+        record(cx, SaDelta::IkeSa(facts));
+    }
+}
+
 /// Writes a fact down. Comes before the message that tells the peer.
 pub(crate) fn record(cx: &mut Context, delta: SaDelta) {
     cx.out.push_back(Output::Record(delta));
