@@ -11,6 +11,11 @@ use crate::section::{Reader, Section};
 
 const IKE: &str = "algorithms such as \"aes128gcm16-prfsha256-x25519\"";
 const ESP: &str = "algorithms such as \"aes128gcm16\"";
+// What to take instead; not all there is, for that is much and grows.
+const CIPHERS: &str = "a cipher such as aes128gcm16, aes256gcm16, chacha20poly1305 or aes256";
+const INTEGRITY: &str = "an integrity algorithm such as sha256, sha384 or sha512";
+const PRFS: &str = "a PRF such as prfsha256, prfsha384 or prfsha512";
+const GROUPS: &str = "a group such as x25519, ecp256, ecp384, modp2048 or modp3072";
 
 /// The proposals for the IKE SA; the defaults if there are none.
 pub(crate) fn ike(s: &mut Section<'_, '_>, reader: &mut Reader<'_>) -> Vec<IkeProposal> {
@@ -110,15 +115,13 @@ impl<'r, 't> Judge<'r, 't> {
 
     fn ciphers(&mut self, encr: &[Encr], integ: &[Integ]) {
         let protects = default_provider().protects;
-        let ciphers = names(protects.iter().map(|p| p.encr()));
         for cipher in encr {
             let known = protects.iter().any(|p| p.encr() == *cipher);
-            self.algorithm(*cipher, weak_cipher(*cipher), known, &ciphers);
+            self.algorithm(*cipher, weak_cipher(*cipher), known, CIPHERS);
         }
-        let integs = names(protects.iter().filter_map(|p| p.integ()));
         for integ in integ {
             let known = protects.iter().any(|p| p.integ() == Some(*integ));
-            self.algorithm(*integ, weak_integrity(*integ), known, &integs);
+            self.algorithm(*integ, weak_integrity(*integ), known, INTEGRITY);
         }
         if self.refused {
             return;
@@ -132,25 +135,23 @@ impl<'r, 't> Judge<'r, 't> {
     }
 
     fn prfs(&mut self, prfs: &[Prf]) {
-        let available = names(default_provider().prfs.iter().map(|p| p.id()));
         for prf in prfs {
             // One that goes without saying is no mistake of its own when its integrity algorithm was one.
             if self.offset(*prf).is_some() || !self.refused {
                 let known = default_provider().prf(*prf).is_some();
-                self.algorithm(*prf, weak_prf(*prf), known, &available);
+                self.algorithm(*prf, weak_prf(*prf), known, PRFS);
             }
         }
     }
 
     fn groups(&mut self, groups: &[Group]) {
-        let available = names(default_provider().groups.iter().map(|g| g.id()));
         for group in groups {
             let known = default_provider().group(*group).is_some();
-            self.algorithm(*group, weak_group(*group), known, &available);
+            self.algorithm(*group, weak_group(*group), known, GROUPS);
         }
     }
 
-    fn algorithm<T>(&mut self, which: T, weak: Option<&str>, known: bool, available: &str)
+    fn algorithm<T>(&mut self, which: T, weak: Option<&str>, known: bool, instead: &str)
     where
         T: FromStr + PartialEq + Display + Copy,
     {
@@ -162,7 +163,7 @@ impl<'r, 't> Judge<'r, 't> {
         let offset = self.offset(which);
         let at = offset.map_or(self.at, |offset| self.reader.inside(self.at, self.text, offset));
         let hint = format!("without {} the defaults are offered", self.key);
-        self.reader.error(at, message, available, &hint);
+        self.reader.error(at, message, instead, &hint);
         self.refused = true;
     }
 
@@ -172,17 +173,6 @@ impl<'r, 't> Judge<'r, 't> {
             .find(|(_, word)| is(word))
             .map(|(offset, word)| offset + word.len() - word.trim_start().len())
     }
-}
-
-/// "one of a, b, c", each once.
-fn names<T: Display>(all: impl Iterator<Item = T>) -> String {
-    let mut list: Vec<String> = vec![];
-    for name in all.map(|t| t.to_string()) {
-        if !list.contains(&name) {
-            list.push(name);
-        }
-    }
-    format!("one of {}", list.join(", "))
 }
 
 /// RFC 8221 section 5 and RFC 8247 section 2.1.
@@ -237,6 +227,27 @@ mod tests {
             assert!(proposal.integ.iter().all(|i| weak_integrity(*i).is_none()));
             assert!(proposal.prf.iter().all(|p| weak_prf(*p).is_none()));
             assert!(proposal.groups.iter().all(|g| weak_group(*g).is_none()));
+        }
+    }
+
+    #[test]
+    fn what_is_proposed_instead_is_there() {
+        let provider = default_provider();
+        let list = |text: &str| -> Vec<String> {
+            let names = text.split(" such as ").nth(1).unwrap_or_default().replace(" or ", ", ");
+            names.split(", ").map(str::to_string).collect()
+        };
+        let known = |name: String| {
+            name.parse()
+                .is_ok_and(|e| provider.protects.iter().any(|p| p.encr() == e))
+                || name
+                    .parse()
+                    .is_ok_and(|i| provider.protects.iter().any(|p| p.integ() == Some(i)))
+                || name.parse().is_ok_and(|p| provider.prf(p).is_some())
+                || name.parse().is_ok_and(|g| provider.group(g).is_some())
+        };
+        for name in [CIPHERS, INTEGRITY, PRFS, GROUPS].into_iter().flat_map(list) {
+            assert!(known(name.clone()), "{name}");
         }
     }
 
