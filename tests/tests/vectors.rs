@@ -2,6 +2,8 @@
 //! any.
 #![allow(clippy::unwrap_used)]
 
+#[path = "vectors/aes.rs"]
+mod aes;
 #[path = "vectors/cavs.rs"]
 mod cavs;
 #[path = "vectors/openssl.rs"]

@@ -23,20 +23,26 @@ static DEFAULT: Provider = Provider {
     protects: &PROTECTS,
 };
 
-const RING: usize = 3;
+const COUNT: usize = ring::AEADS.len() + rust::AEADS.len() + rust::PROTECTS.len();
 
-/// AEAD first.
-static PROTECTS: [&dyn ProtectAlgorithm; RING + rust::AEADS.len() + rust::PROTECTS.len()] = {
-    let mut all: [&dyn ProtectAlgorithm; RING + rust::AEADS.len() + rust::PROTECTS.len()] =
-        [&ring::AES128_GCM16; RING + rust::AEADS.len() + rust::PROTECTS.len()];
-    all[1] = &ring::AES256_GCM16;
-    all[2] = &ring::CHACHA20_POLY1305;
-    let (_, rest) = all.split_at_mut(RING);
-    let (aeads, others) = rest.split_at_mut(rust::AEADS.len());
-    aeads.copy_from_slice(&rust::AEADS);
-    others.copy_from_slice(&rust::PROTECTS);
+/// AEAD first, ring's before those in pure Rust.
+static PROTECTS: [&dyn ProtectAlgorithm; COUNT] = join([&ring::AEADS, &rust::AEADS, &rust::PROTECTS]);
+
+/// One table of all of them; N is their total length.
+const fn join<const N: usize, const M: usize>(
+    parts: [&[&'static dyn ProtectAlgorithm]; M],
+) -> [&'static dyn ProtectAlgorithm; N] {
+    let mut all = [parts[0][0]; N];
+    let mut rest: &mut [_] = &mut all;
+    let mut i = 0;
+    while i < M {
+        let (place, after) = rest.split_at_mut(parts[i].len());
+        place.copy_from_slice(parts[i]);
+        rest = after;
+        i += 1;
+    }
     all
-};
+}
 
 /// All that this crate implements: ring where it has the algorithm, pure Rust where it has not.
 pub fn default_provider() -> &'static Provider {

@@ -20,7 +20,10 @@ fn the_default_provider_has_what_is_promised() {
         "x25519 ecp256 ecp384 modp2048 modp3072 modp4096 modp6144 modp8192"
     );
     let prfs: Vec<String> = provider.prfs.iter().map(|prf| prf.id().to_string()).collect();
-    assert_eq!(prfs.join(" "), "prfsha256 prfsha384 prfsha512 prfsha1");
+    assert_eq!(
+        prfs.join(" "),
+        "prfsha256 prfsha384 prfsha512 prfsha1 prfaescmac prfaesxcbc"
+    );
     let mut protects: Vec<String> = provider
         .protects
         .iter()
@@ -33,7 +36,9 @@ fn the_default_provider_has_what_is_promised() {
     let mut wanted = vec!["chacha20poly1305".to_owned()];
     for bits in [128, 192, 256] {
         wanted.extend(["gcm16", "gcm12", "gcm8", "ccm16", "ccm12", "ccm8"].map(|mode| format!("aes{bits}{mode}")));
-        wanted.extend(["sha1", "sha256", "sha384", "sha512"].map(|integ| format!("aes{bits}-{integ}")));
+        for integ in ["sha1", "sha256", "sha384", "sha512", "aesxcbc", "aescmac"] {
+            wanted.extend(["", "ctr"].map(|mode| format!("aes{bits}{mode}-{integ}")));
+        }
     }
     wanted.sort();
     assert_eq!(protects, wanted);

@@ -255,6 +255,8 @@ fn aes_cbc() {
             Integ::HMAC_SHA2_256_128,
             Integ::HMAC_SHA2_384_192,
             Integ::HMAC_SHA2_512_256,
+            Integ::AES_XCBC_96,
+            Integ::AES_CMAC_96,
         ] {
             let algorithm = default_provider().protect(Encr::aes_cbc(128), Some(integ)).unwrap();
             let integ_key = vec![0x5a; algorithm.integ_key_len()];

@@ -8,7 +8,7 @@ mod aead;
 use ring::agreement::{self, EphemeralPrivateKey, UnparsedPublicKey};
 use ring::rand::{SecureRandom, SystemRandom};
 
-pub(super) use aead::{AES128_GCM16, AES256_GCM16, CHACHA20_POLY1305};
+pub(super) use aead::AEADS;
 
 use crate::provider::{CryptoError, EphemeralKey, KeyAgreement, RandomSource};
 use crate::secret::Secret;

@@ -1,14 +1,17 @@
-//! Algorithms in pure Rust: the HMAC PRFs, and AES-CBC with HMAC.
+//! Algorithms in pure Rust: PRFs, AEAD ciphers, and ciphers with an integrity algorithm.
 
 mod aead;
-mod cbc_hmac;
+mod aes_mac;
+mod cipher;
+mod etm;
+mod mac;
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
 use sha2::{Sha256, Sha384, Sha512};
 
 pub(super) use aead::AEADS;
-pub(super) use cbc_hmac::PROTECTS;
+pub(super) use etm::PROTECTS;
 
 use crate::provider::PrfAlgorithm;
 use crate::secret::Secret;
@@ -20,6 +23,8 @@ pub(super) static PRFS: &[&dyn PrfAlgorithm] = &[
     &HmacPrf::<Hmac<Sha384>>::new(Prf::HMAC_SHA2_384, 48),
     &HmacPrf::<Hmac<Sha512>>::new(Prf::HMAC_SHA2_512, 64),
     &HmacPrf::<Hmac<Sha1>>::new(Prf::HMAC_SHA1, 20),
+    &aes_mac::PRF_CMAC,
+    &aes_mac::PRF_XCBC,
 ];
 
 /// HMAC as a PRF (RFC 2104, RFC 4868). The preferred key size is the output's (RFC 7296 section 2.13).

@@ -6,20 +6,21 @@ use crate::provider::{CryptoError, Protect, ProtectAlgorithm};
 use crate::providers::packet;
 use crate::transform::{Encr, Integ};
 
-pub(in crate::providers) static AES128_GCM16: Aead = Aead {
-    encr: Encr::aes_gcm16(128),
-    algorithm: &aead::AES_128_GCM,
-};
-
-pub(in crate::providers) static AES256_GCM16: Aead = Aead {
-    encr: Encr::aes_gcm16(256),
-    algorithm: &aead::AES_256_GCM,
-};
-
-pub(in crate::providers) static CHACHA20_POLY1305: Aead = Aead {
-    encr: Encr::CHACHA20_POLY1305,
-    algorithm: &aead::CHACHA20_POLY1305,
-};
+/// Every cipher, best first.
+pub(in crate::providers) static AEADS: [&dyn ProtectAlgorithm; 3] = [
+    &Aead {
+        encr: Encr::aes_gcm16(128),
+        algorithm: &aead::AES_128_GCM,
+    },
+    &Aead {
+        encr: Encr::aes_gcm16(256),
+        algorithm: &aead::AES_256_GCM,
+    },
+    &Aead {
+        encr: Encr::CHACHA20_POLY1305,
+        algorithm: &aead::CHACHA20_POLY1305,
+    },
+];
 
 /// Salt at the end of the key material (RFC 4106 section 8.1, RFC 7634 section 2), explicit IV and ICV.
 const SALT_LEN: usize = 4;
@@ -28,7 +29,7 @@ const ICV_LEN: usize = 16;
 
 /// An AEAD cipher with a 4-octet salt and an 8-octet explicit IV: AES-GCM (RFC 4106, RFC 5282) and ChaCha20-Poly1305
 /// (RFC 7634).
-pub(in crate::providers) struct Aead {
+struct Aead {
     encr: Encr,
     algorithm: &'static aead::Algorithm,
 }
