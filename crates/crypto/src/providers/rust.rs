@@ -3,6 +3,7 @@
 mod aead;
 mod aes_mac;
 mod cipher;
+mod ecp;
 mod etm;
 mod mac;
 
@@ -11,6 +12,7 @@ use sha1::Sha1;
 use sha2::{Sha256, Sha384, Sha512};
 
 pub(super) use aead::AEADS;
+pub(super) use ecp::{BRAINPOOL256, BRAINPOOL384, ECP521};
 pub(super) use etm::PROTECTS;
 
 use crate::provider::PrfAlgorithm;
