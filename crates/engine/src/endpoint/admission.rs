@@ -1,15 +1,39 @@
 //! From a datagram to its SA; strangers are judged before anything is kept for them.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use handfast_wire::header::{ExchangeType, Flags, HEADER_LEN, Header};
-use handfast_wire::v2::Message;
+use handfast_wire::numbers::NotifyType;
+use handfast_wire::v2::{self, Message, PayloadChain};
 
 use crate::endpoint::Engine;
 use crate::event::Event;
 use crate::output::{Transmit, TransmitKind};
 use crate::path::Path;
+use crate::time::Instant;
+use crate::v2::message::{Envelope, push_notify};
 use crate::v2::sa_init_responder as responder;
+
+/// How many unprotected notices of one kind leave in a second.
+const NOTICES_PER_SECOND: u32 = 10;
+
+/// Counts what leaves in a second of the engine's time.
+#[derive(Default)]
+pub(super) struct Limiter {
+    since: Instant,
+    count: u32,
+}
+
+impl Limiter {
+    fn allows(&mut self, now: Instant) -> bool {
+        if now.since(self.since) >= Duration::from_secs(1) {
+            (self.since, self.count) = (now, 0);
+        }
+        self.count = self.count.saturating_add(1);
+        self.count <= NOTICES_PER_SECOND
+    }
+}
 
 impl Engine {
     pub(super) fn on_datagram(&mut self, local: SocketAddr, remote: SocketAddr, bytes: &[u8]) {
@@ -24,6 +48,10 @@ impl Engine {
         match header.version.major {
             2 => {}
             1 => return Err("IKEv1, which is not configured"),
+            3.. => {
+                self.refuse_version(local, remote, &header, bytes.len());
+                return Err("an IKE version above 2");
+            }
             _ => return Err("unknown IKE version"),
         }
         let message = Message::parse(bytes).map_err(|_| "not an IKEv2 message")?;
@@ -54,6 +82,34 @@ impl Engine {
         ike.sa.seen = (local, remote);
         self.step(slot, |state, sa, cx| state.on_message(sa, cx, &message));
         Ok(())
+    }
+
+    /// A request of a higher major version hears which one we speak (RFC 7296 sections 1.5 and 2.5). Anyone can send
+    /// one under any address, so the answer is never larger, and few are given.
+    fn refuse_version(&mut self, local: SocketAddr, remote: SocketAddr, header: &Header, size: usize) {
+        if header.flags.is_response() {
+            return;
+        }
+        let mut chain = PayloadChain::new();
+        push_notify(&mut chain, NotifyType::INVALID_MAJOR_VERSION, &[]);
+        let envelope = Envelope {
+            spi_i: header.spi_i,
+            spi_r: header.spi_r,
+            exchange: header.exchange,
+            initiator: !header.flags.contains(Flags::INITIATOR),
+            response: true,
+            message_id: header.message_id,
+        };
+        let bytes = v2::message(envelope.header(), &chain);
+        if bytes.len() > size || !self.version_notices.allows(self.cx.now) {
+            return;
+        }
+        self.cx.transmit(Transmit {
+            local,
+            remote,
+            kind: TransmitKind::Ike,
+            bytes,
+        });
     }
 
     /// IKE_SA_INIT of a stranger, or its repetition.

@@ -59,6 +59,7 @@ pub struct Engine {
     supervisor: Supervisor,
     started: bool,
     shutdown: Option<Instant>,
+    version_notices: admission::Limiter,
 }
 
 impl Engine {
@@ -76,6 +77,7 @@ impl Engine {
             supervisor: Supervisor::default(),
             started: false,
             shutdown: None,
+            version_notices: admission::Limiter::default(),
         }
     }
 
