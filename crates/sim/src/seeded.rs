@@ -56,12 +56,21 @@ impl EphemeralKey for Key {
     }
 }
 
+/// The seeded one, and the others as they are: a run that uses those cannot be repeated.
+fn groups() -> &'static [&'static dyn KeyAgreement] {
+    let others = default_provider().groups.iter().copied().filter(|g| g.id() != X25519);
+    let all: Vec<_> = std::iter::once(&SeededX25519 as &dyn KeyAgreement)
+        .chain(others)
+        .collect();
+    all.leak()
+}
+
 /// The provider.
 pub fn provider() -> &'static Provider {
     static PROVIDER: LazyLock<Provider> = LazyLock::new(|| Provider {
         name: "seeded",
         prfs: default_provider().prfs,
-        groups: &[&SeededX25519],
+        groups: groups(),
         protects: default_provider().protects,
     });
     &PROVIDER

@@ -26,9 +26,17 @@ use crate::v2::state::{Next, Parties, Sa, State, gone, record, refuse};
 
 /// A request of ours under way.
 struct Outstanding {
-    work: Work,
+    sent: Sent,
     id: u32,
     pending: Pending,
+}
+
+/// Our side of the window: one thing at a time.
+enum Turn {
+    Idle,
+    /// A rekey between messages.
+    Rekeying(Working),
+    Waiting(Box<Outstanding>),
 }
 
 /// See the module.
@@ -42,7 +50,7 @@ pub(crate) struct Established {
     next_in: u32,
     /// Our answer to the peer's last request, sent again if the request is.
     last_response: Option<Vec<u8>>,
-    outstanding: Option<Outstanding>,
+    turn: Turn,
     queue: VecDeque<Work>,
     /// When the peer last proved that it lives.
     pub last_heard: Instant,
@@ -68,7 +76,7 @@ impl Established {
             next_out,
             next_in,
             last_response: None,
-            outstanding: None,
+            turn: Turn::Idle,
             queue: VecDeque::new(),
             last_heard: cx.now,
             keepalive_due,

@@ -33,7 +33,8 @@ pub(crate) struct MakingKey {
     pub connection: Arc<Connection>,
     ticket: Ticket,
     group: Group,
-    cookie: Vec<u8>,
+    /// With the nonce that it was made for: the peer's cookie covers Ni (RFC 7296 section 2.6).
+    cookie: Option<(Vec<u8>, Vec<u8>)>,
     restarts: u8,
 }
 
@@ -70,7 +71,7 @@ pub(crate) fn start(sa: &Sa, cx: &mut Context, connection: Arc<Connection>) -> N
             Refusal::new(Party::Us, Cause::Local("no proposal with a group".into())).look_at(&connection.place),
         );
     };
-    Ok(make_key(sa, cx, connection, group, vec![], 0))
+    Ok(make_key(sa, cx, connection, group, None, 0))
 }
 
 fn make_key(
@@ -78,7 +79,7 @@ fn make_key(
     cx: &mut Context,
     connection: Arc<Connection>,
     group: Group,
-    cookie: Vec<u8>,
+    cookie: Option<(Vec<u8>, Vec<u8>)>,
     restarts: u8,
 ) -> State {
     let ticket = cx.ask(Asker::Sa(sa.slot), Question::GenerateKey(group));
@@ -103,7 +104,7 @@ impl MakingKey {
                 return refuse(Refusal::new(Party::Us, cause).look_at(&self.connection.place));
             }
         };
-        let ni = cx.rng.bytes::<32>().to_vec();
+        let (cookie, ni) = self.cookie.unwrap_or_else(|| (vec![], cx.rng.bytes::<32>().to_vec()));
         Ok(send(
             sa,
             cx,
@@ -111,7 +112,7 @@ impl MakingKey {
             key,
             self.group,
             ni,
-            self.cookie,
+            cookie,
             self.restarts,
         ))
     }
@@ -241,6 +242,11 @@ impl InitSent {
                 .look_at(&self.connection.place);
             return Ok(State::InitSent(self.complain(refusal)));
         }
+        if header.spi_r.is_zero() {
+            // RFC 7296 section 3.1: only an error may leave the responder's SPI zero.
+            sa.dropped(cx, "IKE_SA_INIT response without a responder's SPI");
+            return Ok(State::InitSent(self));
+        }
         match self.read_response(sa, &parsed) {
             Ok((choice, nr, peer)) => {
                 sa.received(cx, message.bytes.len(), summary);
@@ -298,6 +304,11 @@ impl InitSent {
     }
 
     fn on_cookie(self, sa: &mut Sa, cx: &mut Context, cookie: Vec<u8>) -> Next {
+        if cookie == self.cookie {
+            // A repetition of what was done already.
+            sa.dropped(cx, "the same cookie again");
+            return Ok(State::InitSent(self));
+        }
         // RFC 7296 section 2.6: 1 to 64 octets.
         if cookie.is_empty() || cookie.len() > 64 || self.restarts >= MAX_RESTARTS {
             let refusal = Refusal::new(Party::Us, Cause::Syntax("the peer asks for cookies without end".into()));
@@ -321,7 +332,13 @@ impl InitSent {
         let offered = |g: &Group| self.connection.ike.iter().any(|p| p.groups.contains(g));
         match group {
             Ok(group) if offered(&group) && group != self.group && self.restarts < MAX_RESTARTS => {
-                Ok(make_key(sa, cx, self.connection, group, self.cookie, self.restarts + 1))
+                let cookie = (!self.cookie.is_empty()).then_some((self.cookie, self.ni));
+                Ok(make_key(sa, cx, self.connection, group, cookie, self.restarts + 1))
+            }
+            Ok(group) if group == self.group && self.restarts > 0 => {
+                // A repetition of what was done already.
+                sa.dropped(cx, "the same wish for a group again");
+                Ok(State::InitSent(self))
             }
             _ => {
                 let text = match group {
