@@ -6,6 +6,8 @@
 mod aes;
 #[path = "vectors/cavs.rs"]
 mod cavs;
+#[path = "vectors/legacy.rs"]
+mod legacy;
 #[path = "vectors/openssl.rs"]
 mod openssl;
 #[path = "vectors/rfc.rs"]

@@ -1,7 +1,8 @@
 //! Transforms, key agreement and key schedules of IKE as pure functions.
 //!
 //! * [`transform`] names algorithms by IANA number, [`proposal`] puts names together into offers and suites.
-//! * [`provider`] has the traits behind which algorithms stand, [`default_provider`] the table of those implemented.
+//! * [`provider`] has the traits behind which algorithms stand, [`default_provider`] the table of those implemented and
+//!   fit for use, [`legacy_provider`] that with a few which are not.
 //! * [`schedule`] derives keys from nonces and shared secrets.
 #![forbid(unsafe_code)]
 pub mod hash;
@@ -12,4 +13,4 @@ pub mod schedule;
 pub mod secret;
 pub mod transform;
 
-pub use providers::default_provider;
+pub use providers::{default_provider, legacy_provider};

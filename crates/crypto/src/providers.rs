@@ -5,11 +5,11 @@ mod packet;
 mod ring;
 mod rust;
 
-use crate::provider::{ProtectAlgorithm, Provider};
+use crate::provider::{PrfAlgorithm, ProtectAlgorithm, Provider};
 
 static DEFAULT: Provider = Provider {
     name: "ring",
-    prfs: rust::PRFS,
+    prfs: &rust::PRFS,
     groups: &[
         &ring::X25519,
         &ring::ECP256,
@@ -31,10 +31,21 @@ const COUNT: usize = ring::AEADS.len() + rust::AEADS.len() + rust::PROTECTS.len(
 /// AEAD first, ring's before those in pure Rust.
 static PROTECTS: [&dyn ProtectAlgorithm; COUNT] = join([&ring::AEADS, &rust::AEADS, &rust::PROTECTS]);
 
-/// One table of all of them; N is their total length.
-const fn join<const N: usize, const M: usize>(
-    parts: [&[&'static dyn ProtectAlgorithm]; M],
-) -> [&'static dyn ProtectAlgorithm; N] {
+static LEGACY: Provider = Provider {
+    name: "ring, with legacy algorithms",
+    prfs: &LEGACY_PRFS,
+    groups: DEFAULT.groups,
+    protects: &LEGACY_PROTECTS,
+};
+
+static LEGACY_PRFS: [&dyn PrfAlgorithm; rust::PRFS.len() + rust::LEGACY_PRFS.len()] =
+    join([&rust::PRFS, &rust::LEGACY_PRFS]);
+
+static LEGACY_PROTECTS: [&dyn ProtectAlgorithm; COUNT + rust::LEGACY_PROTECTS.len()] =
+    join([&PROTECTS, &rust::LEGACY_PROTECTS]);
+
+/// One table of all of them; N is their total length, and the first is not empty.
+const fn join<T: Copy, const N: usize, const M: usize>(parts: [&[T]; M]) -> [T; N] {
     let mut all = [parts[0][0]; N];
     let mut rest: &mut [_] = &mut all;
     let mut i = 0;
@@ -44,10 +55,17 @@ const fn join<const N: usize, const M: usize>(
         rest = after;
         i += 1;
     }
+    assert!(rest.is_empty());
     all
 }
 
-/// All that this crate implements: ring where it has the algorithm, pure Rust where it has not.
+/// All that is fit for use: ring where it has the algorithm, pure Rust where it has not.
 pub fn default_provider() -> &'static Provider {
     &DEFAULT
+}
+
+/// The default provider's algorithms, and after them 3DES, HMAC-MD5 as an integrity algorithm, and PRF_HMAC_MD5, which RFC
+/// 8221 and RFC 8247 advise against or forbid. Nothing is taken from it unless somebody asks for that by name.
+pub fn legacy_provider() -> &'static Provider {
+    &LEGACY
 }

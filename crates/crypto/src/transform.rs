@@ -33,6 +33,9 @@ impl Encr {
     /// ENCR_CHACHA20_POLY1305 (RFC 7634), which has no Key Length attribute.
     pub const CHACHA20_POLY1305: Self = Self { id: 28, key_bits: None };
 
+    /// ENCR_3DES (RFC 2451): only for peers that know nothing better.
+    pub const TRIPLE_DES: Self = Self { id: 3, key_bits: None };
+
     /// AES-GCM with a 16-octet ICV (RFC 4106, RFC 5282).
     pub const fn aes_gcm16(bits: u16) -> Self {
         Self {
@@ -104,6 +107,8 @@ impl Encr {
 }
 
 impl Prf {
+    /// PRF_HMAC_MD5 (RFC 2104): only for peers that know nothing better.
+    pub const HMAC_MD5: Self = Self(1);
     /// PRF_AES128_XCBC (RFC 4434).
     pub const AES128_XCBC: Self = Self(4);
     /// PRF_AES128_CMAC (RFC 4615).
@@ -121,6 +126,8 @@ impl Prf {
 impl Integ {
     /// NONE: said by some peers beside an AEAD cipher (RFC 7296 section 3.3.2).
     pub const NONE: Self = Self(0);
+    /// AUTH_HMAC_MD5_96 (RFC 2403): only for peers that know nothing better.
+    pub const HMAC_MD5_96: Self = Self(1);
     /// AUTH_HMAC_SHA1_96 (RFC 2404).
     pub const HMAC_SHA1_96: Self = Self(2);
     /// AUTH_AES_XCBC_96 (RFC 3566).
@@ -137,7 +144,7 @@ impl Integ {
     /// The PRF on the same primitive, which a proposal means when it names none.
     pub const fn prf(self) -> Option<Prf> {
         match self.0 {
-            1 => Some(Prf(1)),
+            1 => Some(Prf::HMAC_MD5),
             2 => Some(Prf::HMAC_SHA1),
             5 => Some(Prf::AES128_XCBC),
             8 => Some(Prf::AES128_CMAC),

@@ -3,13 +3,51 @@
 
 pub mod suite;
 
-use handfast_crypto::default_provider;
-use handfast_crypto::provider::{CryptoError, RandomSource};
+use handfast_crypto::proposal::{EspProposal, IkeProposal};
+use handfast_crypto::provider::{CryptoError, ProtectAlgorithm, RandomSource};
 use handfast_crypto::transform::Group;
+use handfast_crypto::{default_provider, legacy_provider};
 
 #[test]
 fn the_default_provider_does_all_it_must() {
     suite::check(default_provider());
+}
+
+#[test]
+fn the_legacy_provider_does_all_it_must() {
+    suite::check(legacy_provider());
+}
+
+/// What a configuration may have only when it says so.
+#[test]
+fn the_legacy_provider_adds_3des_and_md5() {
+    let (old, all) = (default_provider(), legacy_provider());
+    let prfs: Vec<String> = all.prfs[old.prfs.len()..]
+        .iter()
+        .map(|prf| prf.id().to_string())
+        .collect();
+    assert_eq!(prfs, ["prfmd5"]);
+    let added: Vec<String> = all.protects[old.protects.len()..].iter().map(|p| name(*p)).collect();
+    let mut wanted: Vec<String> = ["sha256", "sha384", "sha512", "sha1", "aescmac", "aesxcbc"]
+        .map(|integ| format!("3des-{integ}"))
+        .into();
+    for mode in ["", "ctr"] {
+        wanted.extend([256, 192, 128].map(|bits| format!("aes{bits}{mode}-md5")));
+    }
+    wanted.push("3des-md5".to_owned());
+    assert_eq!(added, wanted);
+    for (one, other) in old.protects.iter().zip(all.protects) {
+        assert_eq!(name(*one), name(*other));
+    }
+    assert_eq!(IkeProposal::defaults(all), IkeProposal::defaults(old));
+    assert_eq!(EspProposal::defaults(all), EspProposal::defaults(old));
+}
+
+fn name(algorithm: &dyn ProtectAlgorithm) -> String {
+    match algorithm.integ() {
+        Some(integ) => format!("{}-{integ}", algorithm.encr()),
+        None => algorithm.encr().to_string(),
+    }
 }
 
 #[test]
@@ -25,14 +63,7 @@ fn the_default_provider_has_what_is_promised() {
         prfs.join(" "),
         "prfsha256 prfsha384 prfsha512 prfsha1 prfaescmac prfaesxcbc"
     );
-    let mut protects: Vec<String> = provider
-        .protects
-        .iter()
-        .map(|p| match p.integ() {
-            Some(integ) => format!("{}-{integ}", p.encr()),
-            None => p.encr().to_string(),
-        })
-        .collect();
+    let mut protects: Vec<String> = provider.protects.iter().map(|p| name(*p)).collect();
     protects.sort();
     let mut wanted = vec!["chacha20poly1305".to_owned()];
     for bits in [128, 192, 256] {

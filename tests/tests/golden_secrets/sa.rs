@@ -1,6 +1,6 @@
 //! An IKE SA of a recording, with its keys.
 
-use handfast_crypto::default_provider;
+use handfast_crypto::legacy_provider;
 use handfast_crypto::provider::{PrfAlgorithm, Protect, ProtectAlgorithm};
 use handfast_crypto::schedule::v2::{IkeKeys, ike_keys};
 use handfast_crypto::secret::Secret;
@@ -36,12 +36,12 @@ pub struct IkeSa {
 
 /// The implementation of an offer's cipher and integrity algorithm.
 pub fn protect(offer: &Offer) -> Option<&'static dyn ProtectAlgorithm> {
-    default_provider().protect(offer.encr?, offer.integ)
+    legacy_provider().protect(offer.encr?, offer.integ)
 }
 
 impl IkeSa {
     pub fn new(offer: &Offer, skeyseed: &Secret, init: Init, spi_i: Spi, spi_r: Spi) -> Self {
-        let prf = default_provider().prf(offer.prf.unwrap()).unwrap();
+        let prf = legacy_provider().prf(offer.prf.unwrap()).unwrap();
         let protect = protect(offer).unwrap();
         let keys = ike_keys(prf, protect, skeyseed, &init.ni, &init.nr, &spi_i.0, &spi_r.0).unwrap();
         Self {
@@ -95,7 +95,9 @@ impl IkeSa {
 pub fn open(key: &dyn Protect, packet: &[u8], header_len: usize) -> Vec<u8> {
     let mut work = packet.to_vec();
     let plain = key.open(&mut work, header_len, None).unwrap().to_vec();
-    if let Ok(iv) = packet[header_len..header_len + key.iv_len()].try_into() {
+    // In CBC mode it is not.
+    if key.block_len() == 1 {
+        let iv = packet[header_len..][..8].try_into().unwrap();
         key.seal(&mut work, header_len, u64::from_be_bytes(iv), None).unwrap();
         assert_eq!(work, packet, "sealed again");
     }

@@ -8,19 +8,20 @@ mod etm;
 mod mac;
 
 use hmac::{Hmac, KeyInit, Mac};
+use md5::Md5;
 use sha1::Sha1;
 use sha2::{Sha256, Sha384, Sha512};
 
 pub(super) use aead::AEADS;
 pub(super) use ecp::{BRAINPOOL256, BRAINPOOL384, ECP521};
-pub(super) use etm::PROTECTS;
+pub(super) use etm::{LEGACY_PROTECTS, PROTECTS};
 
 use crate::provider::PrfAlgorithm;
 use crate::secret::Secret;
 use crate::transform::Prf;
 
 /// Every PRF, best first.
-pub(super) static PRFS: &[&dyn PrfAlgorithm] = &[
+pub(super) static PRFS: [&dyn PrfAlgorithm; 6] = [
     &HmacPrf::<Hmac<Sha256>>::new(Prf::HMAC_SHA2_256, 32),
     &HmacPrf::<Hmac<Sha384>>::new(Prf::HMAC_SHA2_384, 48),
     &HmacPrf::<Hmac<Sha512>>::new(Prf::HMAC_SHA2_512, 64),
@@ -28,6 +29,9 @@ pub(super) static PRFS: &[&dyn PrfAlgorithm] = &[
     &aes_mac::PRF_CMAC,
     &aes_mac::PRF_XCBC,
 ];
+
+/// What only the legacy provider has.
+pub(super) static LEGACY_PRFS: [&dyn PrfAlgorithm; 1] = [&HmacPrf::<Hmac<Md5>>::new(Prf::HMAC_MD5, 16)];
 
 /// HMAC as a PRF (RFC 2104, RFC 4868). The preferred key size is the output's (RFC 7296 section 2.13).
 struct HmacPrf<H> {

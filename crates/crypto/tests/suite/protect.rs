@@ -1,6 +1,6 @@
 //! Ciphers with integrity protection.
 
-use handfast_crypto::default_provider;
+use handfast_crypto::legacy_provider;
 use handfast_crypto::provider::{CryptoError, Protect, ProtectAlgorithm};
 
 /// SPI and sequence number of ESP; header of IKE with that of SK, and one more payload before it.
@@ -106,9 +106,11 @@ fn any_change_is_found(key: &dyn Protect, aead: bool, id: &str) {
     // everything wherever it is cut.
     let packet = sealed(key, 32, 3, 9);
     let mut cuts = vec![packet.len(), packet.len() + 1, usize::MAX];
-    if aead || key.block_len() > 1 {
-        cuts.extend([8, 31, 33]);
-    }
+    cuts.extend(
+        [8, 31, 33]
+            .iter()
+            .filter(|cut| aead || (packet.len() - **cut) % key.block_len() != (packet.len() - 32) % key.block_len()),
+    );
     for header in cuts {
         assert_eq!(
             opens(key, &packet, header, None),
@@ -180,7 +182,7 @@ fn sequence_numbers_are_where_the_rfcs_put_them(algorithm: &dyn ProtectAlgorithm
             assert_eq!(*key.open(&mut long, 12, None).unwrap(), plain, "{id}");
         }
         Some(integ) => {
-            let hash = default_provider().prf(integ.prf().unwrap()).unwrap();
+            let hash = legacy_provider().prf(integ.prf().unwrap()).unwrap();
             let integ_key: Vec<u8> = (1..).take(algorithm.integ_key_len()).collect();
             let (covered, icv) = packet.split_at(packet.len() - key.icv_len());
             let mac = hash.compute(&integ_key, &[covered, &[1, 2, 3, 4]]);

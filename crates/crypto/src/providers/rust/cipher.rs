@@ -1,4 +1,5 @@
-//! Ciphers without integrity protection of their own: AES-CBC (RFC 3602) and AES-CTR (RFC 3686, RFC 5930).
+//! Ciphers without integrity protection of their own: AES-CBC (RFC 3602), 3DES in CBC mode (RFC 2451), and AES-CTR
+//! (RFC 3686, RFC 5930).
 
 use core::marker::PhantomData;
 
@@ -11,6 +12,7 @@ use aes::cipher::{
 use aes::{Aes128, Aes192, Aes256};
 use ctr::CtrCore;
 use ctr::flavors::Ctr32BE;
+use des::TdesEde3;
 use zeroize::Zeroizing;
 
 use crate::provider::CryptoError;
@@ -25,6 +27,9 @@ pub(super) const CIPHERS: [&dyn CipherAlgorithm; 6] = [
     &Ctr::<Aes192>::new(Encr::aes_ctr(192)),
     &Ctr::<Aes128>::new(Encr::aes_ctr(128)),
 ];
+
+/// What only the legacy provider has.
+pub(super) const LEGACY_CIPHERS: [&dyn CipherAlgorithm; 1] = [&Cbc::<TdesEde3>::new(Encr::TRIPLE_DES)];
 
 /// A cipher, ready to be keyed.
 pub(super) trait CipherAlgorithm: Send + Sync {

@@ -3,9 +3,10 @@
 
 use subtle::ConstantTimeEq;
 
-use super::cipher::{CIPHERS, Cipher, CipherAlgorithm};
-use super::mac::{KeyedMac, LONGEST, MACS, MacAlgorithm};
+use super::cipher::{CIPHERS, Cipher, CipherAlgorithm, LEGACY_CIPHERS};
+use super::mac::{KeyedMac, LEGACY_MACS, LONGEST, MACS, MacAlgorithm};
 use crate::provider::{CryptoError, Protect, ProtectAlgorithm};
+use crate::providers::join;
 use crate::transform::{Encr, Integ};
 
 const COUNT: usize = CIPHERS.len() * MACS.len();
@@ -14,6 +15,16 @@ static COMBINED: [EncryptThenMac; COUNT] = combine(&CIPHERS, &MACS);
 
 /// Every cipher with every integrity algorithm.
 pub(in crate::providers) static PROTECTS: [&dyn ProtectAlgorithm; COUNT] = refer(&COMBINED);
+
+const LEGACY_COUNT: usize = LEGACY_CIPHERS.len() * (MACS.len() + LEGACY_MACS.len()) + CIPHERS.len() * LEGACY_MACS.len();
+
+static OLD_CIPHER: [EncryptThenMac; LEGACY_CIPHERS.len() * MACS.len()] = combine(&LEGACY_CIPHERS, &MACS);
+static OLD_MAC: [EncryptThenMac; CIPHERS.len() * LEGACY_MACS.len()] = combine(&CIPHERS, &LEGACY_MACS);
+static OLD_BOTH: [EncryptThenMac; LEGACY_CIPHERS.len() * LEGACY_MACS.len()] = combine(&LEGACY_CIPHERS, &LEGACY_MACS);
+
+/// Those with a cipher or an integrity algorithm that only the legacy provider has.
+pub(in crate::providers) static LEGACY_PROTECTS: [&dyn ProtectAlgorithm; LEGACY_COUNT] =
+    join([&refer(&OLD_CIPHER), &refer(&OLD_MAC), &refer(&OLD_BOTH)]);
 
 /// One cipher and one integrity algorithm.
 #[derive(Clone, Copy)]
@@ -42,6 +53,7 @@ const fn combine<const N: usize>(
     all
 }
 
+/// References to each.
 const fn refer<const N: usize>(all: &'static [EncryptThenMac; N]) -> [&'static dyn ProtectAlgorithm; N] {
     let mut table: [&dyn ProtectAlgorithm; N] = [&all[0]; N];
     let mut i = 0;

@@ -1,8 +1,9 @@
-//! Integrity algorithms: HMAC (RFC 2404, RFC 4868), and AES as a MAC (RFC 3566, RFC 4494).
+//! Integrity algorithms: HMAC (RFC 2403, RFC 2404, RFC 4868), and AES as a MAC (RFC 3566, RFC 4494).
 
 use core::marker::PhantomData;
 
 use hmac::{Hmac, KeyInit, Mac};
+use md5::Md5;
 use sha1::Sha1;
 use sha2::{Sha256, Sha384, Sha512};
 
@@ -29,6 +30,9 @@ pub(super) const MACS: [&dyn MacAlgorithm; 6] = [
         keyed: AesMac::xcbc,
     },
 ];
+
+/// What only the legacy provider has.
+pub(super) const LEGACY_MACS: [&dyn MacAlgorithm; 1] = [&HmacIntegrity::<Hmac<Md5>>::new(Integ::HMAC_MD5_96, 16, 12)];
 
 /// An integrity algorithm, ready to be keyed.
 pub(super) trait MacAlgorithm: Send + Sync {
