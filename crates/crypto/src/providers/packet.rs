@@ -19,7 +19,7 @@ pub(super) fn split<const IV: usize>(packet: &mut [u8], header_len: usize, icv_l
 }
 
 /// Additional authenticated data of an AEAD: the header, or with extended sequence numbers SPI and all 64 bits of the
-/// sequence number (RFC 4106 section 5, RFC 7634 section 2.1).
+/// sequence number (RFC 4106 and RFC 4309 section 5, RFC 7634 section 2.1).
 pub(super) enum Aad<'p> {
     Header(&'p [u8]),
     Extended([u8; 12]),

@@ -99,11 +99,11 @@ struct AeadKey<A: AeadInOut> {
 
 impl<A: AeadInOut> AeadKey<A> {
     fn nonce(&self, iv: [u8; IV_LEN]) -> Array<u8, A::NonceSize> {
-        let mut nonce = self.salted.clone();
-        if let Some(place) = nonce.last_chunk_mut::<IV_LEN>() {
+        let mut nonce = (*self.salted).clone();
+        if let Some(place) = nonce.last_chunk_mut() {
             *place = iv;
         }
-        (*nonce).clone()
+        nonce
     }
 }
 
