@@ -14,7 +14,6 @@ use handfast_wire::selector::TrafficSelector;
 use crate::child::selectors::describe;
 use crate::event::{Event, KeyLog};
 use crate::policy::ChildPolicy;
-use crate::time::Instant;
 
 /// A child SA whose keys exist.
 #[derive(Clone, Debug)]
@@ -30,8 +29,6 @@ pub(crate) struct ChildSa {
     pub path: OuterPath,
     /// Packets received at the last liveness check.
     pub seen_in: u64,
-    /// When we replace it, unless the peer does.
-    pub rekey_at: Option<Instant>,
 }
 
 /// Keys of both directions, as this side uses them.
@@ -135,7 +132,7 @@ impl ChildSa {
             proposal: self.suite.to_string(),
             local_ts: describe(&self.local_ts),
             remote_ts: describe(&self.remote_ts),
-            rekey_ms: self.rekey_at.map(Instant::as_millis),
+            rekey_ms: None,
         }
     }
 

@@ -306,7 +306,6 @@ impl AuthSent {
             remote_ts: ts_r,
             path: sa.path.outer(cx.policy.ports),
             seen_in: 0,
-            rekey_at: cx.rekey_at(self.child.rekey),
         })
     }
 }

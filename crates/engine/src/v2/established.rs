@@ -26,17 +26,9 @@ use crate::v2::state::{Next, Parties, Sa, State, gone, record, refuse};
 
 /// A request of ours under way.
 struct Outstanding {
-    sent: Sent,
+    work: Work,
     id: u32,
     pending: Pending,
-}
-
-/// Our side of the window: one thing at a time.
-enum Turn {
-    Idle,
-    /// A rekey between messages.
-    Rekeying(Working),
-    Waiting(Box<Outstanding>),
 }
 
 /// See the module.
@@ -50,7 +42,7 @@ pub(crate) struct Established {
     next_in: u32,
     /// Our answer to the peer's last request, sent again if the request is.
     last_response: Option<Vec<u8>>,
-    turn: Turn,
+    outstanding: Option<Outstanding>,
     queue: VecDeque<Work>,
     /// When the peer last proved that it lives.
     pub last_heard: Instant,
@@ -76,7 +68,7 @@ impl Established {
             next_out,
             next_in,
             last_response: None,
-            turn: Turn::Idle,
+            outstanding: None,
             queue: VecDeque::new(),
             last_heard: cx.now,
             keepalive_due,

@@ -194,7 +194,7 @@ fn refuse(mut this: Box<Established>, sa: &mut Sa, cx: &mut Context, envelope: E
 
 fn read(this: &Established, sa: &Sa, cx: &mut Context, parsed: &Parsed<'_>) -> Result<Wish, Box<No>> {
     let syntax = |cause| Box::new(No::new(NotifyType::INVALID_SYNTAX, Refusal::new(Party::Us, cause)));
-    if this.is_closing() || parsed.notify(NotifyType::REKEY_SA).is_some_and(|n| this.rekeys(n.spi)) {
+    if this.is_closing() {
         return Err(Box::new(No::quiet(NotifyType::TEMPORARY_FAILURE)));
     }
     let offers = parsed
@@ -298,7 +298,6 @@ fn install(
         remote_ts: wish.remote_ts.clone(),
         path: sa.path.outer(cx.policy.ports),
         seen_in: 0,
-        rekey_at: cx.rekey_at(wish.policy.rekey),
     };
     let input = KeyInput {
         provider: cx.provider,
@@ -360,9 +359,7 @@ fn grant(
     match wish.replaces {
         Some(old) => {
             this.held.push((id, old, outbound));
-            if let Some(old) = this.children.iter_mut().find(|c| c.id == old) {
-                // The peer has replaced it and deletes it.
-                old.rekey_at = None;
+            if let Some(old) = this.children.iter().find(|c| c.id == old) {
                 record(cx, SaDelta::Child(old.facts(sa.id, "rekeyed")));
             }
             cx.event(Event::ChildRekeyed { old, new: id });

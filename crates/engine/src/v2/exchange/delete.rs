@@ -15,13 +15,6 @@ pub(super) fn request_ike() -> PayloadChain {
     chain
 }
 
-/// Our half of a pair, by the SPI that we receive on.
-pub(super) fn request_child(child: &ChildSa) -> PayloadChain {
-    let mut chain = PayloadChain::new();
-    chain.push(&Payload::Delete(Delete::esp(&child.spi_in.to_be_bytes())));
-    chain
-}
-
 /// The peer deletes ESP SAs, named by the SPIs it receives on. Our halves of the pairs go too and are named in the
 /// answer; SPIs that we do not know are passed over (section 1.4.1).
 pub(super) fn children(
