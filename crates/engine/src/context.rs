@@ -34,6 +34,17 @@ pub(crate) enum Effect {
         connection: String,
         peer: String,
     },
+    /// The SA ended with an answer.
+    Farewell(Farewell),
+}
+
+/// The last answer of an SA that is gone.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Farewell {
+    /// What it answers, octet by octet.
+    pub request: Vec<u8>,
+    pub transmit: Transmit,
+    pub until: Instant,
 }
 
 /// The engine's surroundings, borrowed by whatever runs.
@@ -79,6 +90,11 @@ impl Context {
     /// Who waits for this answer; forgets the ticket.
     pub fn redeem(&mut self, ticket: Ticket) -> Option<Asker> {
         self.askers.remove(&ticket)
+    }
+
+    /// How many questions wait for an answer.
+    pub fn tickets(&self) -> usize {
+        self.askers.len()
     }
 
     pub fn sa_id(&mut self) -> SaId {

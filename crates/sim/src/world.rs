@@ -62,7 +62,9 @@ impl World {
 
     /// Runs for this long, whatever happens.
     pub fn run(&mut self, time: Duration) {
+        let end = self.now + time;
         self.run_until(time, |_| false);
+        self.now = end;
     }
 
     fn tick(&mut self) {

@@ -66,11 +66,9 @@ impl Engine {
         let ours = if from_initiator { header.spi_r } else { header.spi_i };
         let place = self.mint.place(ours);
         let slot = place.slot as usize;
-        let ike = self
-            .sas
-            .get_mut(slot)
-            .filter(|s| s.tag == place.tag)
-            .ok_or("no SA has this SPI")?;
+        let Some(ike) = self.sas.get_mut(slot).filter(|s| s.tag == place.tag) else {
+            return self.on_message_of_the_dead(bytes);
+        };
         let theirs_fit = if ike.sa.initiator {
             ike.sa.spi_r.is_zero() || ike.sa.spi_r == header.spi_r
         } else {
@@ -81,6 +79,16 @@ impl Engine {
         }
         ike.sa.seen = (local, remote);
         self.step(slot, |state, sa, cx| state.on_message(sa, cx, &message));
+        Ok(())
+    }
+
+    /// The SA is gone; if its end was our answer to this very request, that answer was lost (RFC 7296 section 2.1).
+    fn on_message_of_the_dead(&mut self, bytes: &[u8]) -> Result<(), &'static str> {
+        let now = self.cx.now;
+        self.farewells.retain(|f| f.until > now);
+        let farewell = self.farewells.iter().find(|f| f.request == bytes);
+        let transmit = farewell.map(|f| f.transmit.clone()).ok_or("no SA has this SPI")?;
+        self.cx.transmit(transmit);
         Ok(())
     }
 

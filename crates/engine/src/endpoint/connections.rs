@@ -41,6 +41,8 @@ struct Entry {
     phase: Phase,
     attempts: u32,
     sas: Vec<SaId>,
+    /// When it last came up.
+    up_since: Instant,
 }
 
 /// An attempt to make.
@@ -77,7 +79,23 @@ impl Supervisor {
         let mut attempts = vec![];
         for connection in connections {
             if let Some(entry) = self.list.iter_mut().find(|e| e.connection.name == connection.name) {
-                entry.connection = connection;
+                let before = std::mem::replace(&mut entry.connection, connection);
+                let now = &entry.connection;
+                let may = now.remote != Remote::Any;
+                if now.start == Start::Now && may && before.start != Start::Now {
+                    entry.wanted = true;
+                } else if !may {
+                    entry.wanted = false;
+                }
+                match entry.phase {
+                    Phase::Idle if entry.wanted => attempts.extend(entry.attempt(cx)),
+                    Phase::Retry(_) if !entry.wanted => {
+                        timers.set(Owner::Connection(entry.key), None);
+                        entry.phase = Phase::Idle;
+                        entry.tell(cx, "waiting", "waits for a peer from any address", None);
+                    }
+                    _ => {}
+                }
                 continue;
             }
             let wanted = connection.start == Start::Now && connection.remote != Remote::Any;
@@ -90,6 +108,7 @@ impl Supervisor {
                 phase: Phase::Idle,
                 attempts: 0,
                 sas: vec![],
+                up_since: cx.now,
             };
             if wanted {
                 attempts.extend(entry.attempt(cx));
@@ -113,8 +132,8 @@ impl Supervisor {
         self.list.iter_mut().find(|e| e.key == key)
     }
 
-    /// A person wants it up.
-    pub fn up(&mut self, cx: &mut Context, timers: &mut Timers, name: &str) -> Option<Attempt> {
+    /// A person wants it up. `is_up`: an SA of it carries traffic and is not being deleted.
+    pub fn up(&mut self, cx: &mut Context, timers: &mut Timers, name: &str, is_up: bool) -> Option<Attempt> {
         let Some(entry) = self.named(name) else {
             cx.event(unknown(name));
             return None;
@@ -130,10 +149,15 @@ impl Supervisor {
         }
         entry.wanted = true;
         match entry.phase {
-            Phase::Up => {
+            Phase::Up if is_up => {
                 cx.event(Event::ConnectionUp {
                     connection: name.into(),
                 });
+                None
+            }
+            // What is left of it is being deleted; it comes again after that.
+            Phase::Up => {
+                entry.attempts = 0;
                 None
             }
             Phase::Idle | Phase::Retry(_) => {
@@ -207,11 +231,13 @@ impl Supervisor {
     /// An SA of this connection carries traffic.
     pub fn established(&mut self, cx: &mut Context, timers: &mut Timers, name: &str, sa: SaId) {
         let Some(entry) = self.named(name) else { return };
-        entry.sas.push(sa);
-        entry.attempts = 0;
+        if !entry.sas.contains(&sa) {
+            entry.sas.push(sa);
+        }
         timers.set(Owner::Connection(entry.key), None);
         if !matches!(entry.phase, Phase::Up) {
             entry.phase = Phase::Up;
+            entry.up_since = cx.now;
             let connection = name.to_string();
             cx.out.push_back(Output::Record(SaDelta::ConnectionUp {
                 connection: connection.clone(),
@@ -287,6 +313,10 @@ impl Entry {
             self.phase = Phase::Idle;
             self.tell(cx, "down", reason, None);
             return None;
+        }
+        // One that comes up and goes at once, again and again, is not tried at the shortest interval for ever.
+        if matches!(self.phase, Phase::Up) && cx.now.since(self.up_since) >= MAX_BACKOFF {
+            self.attempts = 0;
         }
         let doubled = Duration::from_secs(1) * 2u32.saturating_pow(self.attempts.min(10));
         let wait = cx.rng.jitter(doubled.min(MAX_BACKOFF));

@@ -21,6 +21,14 @@ pub(crate) struct IkeSa {
     pub connection: Option<String>,
     /// Where the first message came from.
     pub first_from: SocketAddr,
+    /// The peer said that it knows no other SA: these go once this one carries traffic.
+    pub older: Option<Older>,
+}
+
+/// Which SAs a peer that began anew has forgotten.
+pub(crate) struct Older {
+    pub connection: String,
+    pub peer: String,
 }
 
 impl IkeSa {
@@ -32,6 +40,7 @@ impl IkeSa {
             state: gone("not begun"),
             connection: None,
             first_from,
+            older: None,
         }
     }
 
@@ -109,7 +118,7 @@ impl State {
                 s.close(reason);
                 s.advance(sa, cx)
             }
-            Self::Installing(s) => Ok(State::abandon(Self::Installing(s), sa, cx, reason)),
+            Self::Installing(s) => s.close(sa, cx, reason),
             _ => Ok(gone(reason)),
         }
     }

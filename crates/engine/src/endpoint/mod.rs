@@ -18,9 +18,9 @@ use handfast_store::delta::SaId;
 use handfast_wire::header::Spi;
 use slab::Slab;
 
-use crate::context::{Asker, Context, Effect};
+use crate::context::{Asker, Context, Effect, Farewell};
 use crate::endpoint::connections::{Attempt, Supervisor};
-use crate::endpoint::ike_sa::IkeSa;
+use crate::endpoint::ike_sa::{IkeSa, Older};
 use crate::endpoint::spi::{Place, SpiMint};
 use crate::endpoint::timers::{Owner, Timers};
 use crate::event::Event;
@@ -36,6 +36,9 @@ pub use timers::Reason;
 
 /// How long a shutdown waits for peers to confirm.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(3);
+
+/// How many last answers of SAs that are gone are kept.
+const MAX_FAREWELLS: usize = 64;
 
 /// What an engine is made of.
 pub struct EngineConfig {
@@ -60,6 +63,8 @@ pub struct Engine {
     started: bool,
     shutdown: Option<Instant>,
     version_notices: admission::Limiter,
+    /// Last answers of SAs that are gone, the latest first.
+    farewells: VecDeque<Farewell>,
 }
 
 impl Engine {
@@ -78,6 +83,7 @@ impl Engine {
             started: false,
             shutdown: None,
             version_notices: admission::Limiter::default(),
+            farewells: VecDeque::new(),
         }
     }
 
@@ -125,6 +131,19 @@ impl Engine {
         self.half_open
     }
 
+    /// Sizes of everything that could grow, for tests of bounds.
+    #[doc(hidden)]
+    pub fn sizes(&self) -> [(&'static str, usize); 6] {
+        [
+            ("SAs", self.sas.len()),
+            ("half-open", self.half_open),
+            ("first messages", self.first.len()),
+            ("timers", self.timers.len()),
+            ("tickets", self.cx.tickets()),
+            ("farewells", self.farewells.len()),
+        ]
+    }
+
     fn configure(&mut self) {
         let (attempts, gone) = self.supervisor.configure(&mut self.cx, &mut self.timers);
         for name in gone {
@@ -138,12 +157,19 @@ impl Engine {
     fn on_command(&mut self, command: Command) {
         match command {
             Command::Up { connection } => {
-                let attempt = self.supervisor.up(&mut self.cx, &mut self.timers, &connection);
+                let carried = |sa: &IkeSa| sa.connection_name() == Some(connection.as_str()) && sa.state.is_up();
+                let is_up = !self.slots(carried).is_empty();
+                let attempt = self
+                    .supervisor
+                    .up(&mut self.cx, &mut self.timers, &connection, is_up);
                 attempt.into_iter().for_each(|a| self.begin(a));
             }
             Command::Down { connection } => {
                 let sas = self.supervisor.down(&mut self.cx, &mut self.timers, &connection);
-                for slot in self.slots(|sa| sas.contains(&sa.sa.id)) {
+                // Those too that carry no traffic (yet).
+                let concerned =
+                    |sa: &IkeSa| sas.contains(&sa.sa.id) || sa.connection_name() == Some(connection.as_str());
+                for slot in self.slots(concerned) {
                     self.close(slot, "taken down");
                 }
             }
@@ -212,8 +238,15 @@ impl Engine {
         if self.shutdown.is_some() {
             return;
         }
+        // It must be the only SA between the two identities, whatever connection another belongs to (RFC 7296
+        // section 2.4).
+        let wanted = &attempt.connection;
         let alone = self
-            .slots(|sa| sa.connection_name() == Some(attempt.connection.name.as_str()))
+            .slots(|sa| {
+                sa.connection_name() == Some(wanted.name.as_str())
+                    || (sa.state.connection())
+                        .is_some_and(|c| c.local_id == wanted.local_id && c.remote_id == wanted.remote_id)
+            })
             .is_empty();
         let path = Path::new(attempt.local, attempt.remote);
         let Some(slot) = self.insert(path, true, Spi::ZERO) else {
@@ -270,22 +303,39 @@ impl Engine {
 
     fn apply_effects(&mut self) {
         for effect in std::mem::take(&mut self.cx.effects) {
-            let Effect::InitialContact {
-                fresh,
-                connection,
-                peer,
-            } = effect;
-            let Some(began) = self
-                .sas
-                .iter()
-                .find(|(_, s)| s.sa.id == fresh)
-                .map(|(_, s)| s.sa.created)
-            else {
-                continue;
-            };
-            for slot in self.slots(|s| s.sa.id != fresh && s.state.is_with(&connection, &peer, began)) {
-                self.step(slot, |state, sa, cx| Ok(state.abandon(sa, cx, "the peer began anew")));
+            match effect {
+                Effect::InitialContact {
+                    fresh,
+                    connection,
+                    peer,
+                } => {
+                    let older = Older { connection, peer };
+                    let Some(slot) = self.slots(|s| s.sa.id == fresh).first().copied() else {
+                        continue;
+                    };
+                    if let Some(ike) = self.sas.get_mut(slot) {
+                        ike.older = Some(older);
+                    }
+                    if self.sas.get(slot).is_some_and(|s| s.state.is_up()) {
+                        self.replace_older(slot);
+                    }
+                }
+                Effect::Farewell(farewell) => {
+                    self.farewells.truncate(MAX_FAREWELLS - 1);
+                    self.farewells.push_front(farewell);
+                }
             }
+        }
+    }
+
+    /// Forgets the SAs that a peer which began anew does not know. Not before the fresh SA carries traffic or has
+    /// failed, so that a connection that is merely renewed is never reported down.
+    fn replace_older(&mut self, fresh: usize) {
+        let Some(ike) = self.sas.get_mut(fresh) else { return };
+        let Some(older) = ike.older.take() else { return };
+        let began = ike.sa.created;
+        for slot in self.slots(|s| s.sa.slot != fresh && s.state.is_with(&older.connection, &older.peer, began)) {
+            self.step(slot, |state, sa, cx| Ok(state.abandon(sa, cx, "the peer began anew")));
         }
     }
 
@@ -315,6 +365,9 @@ impl Engine {
             if let Some(reason) = &ended {
                 self.supervisor.lost(&mut self.cx, &mut self.timers, name, id, reason);
             }
+        }
+        if ended.is_some() || (is_up && !was_up) {
+            self.replace_older(slot);
         }
         if let Some(reason) = ended {
             self.remove(slot, id, reason);

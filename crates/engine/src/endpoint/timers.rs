@@ -72,6 +72,11 @@ impl Timers {
         }
     }
 
+    /// How many owners have a deadline.
+    pub fn len(&self) -> usize {
+        self.of.len().max(self.queue.len())
+    }
+
     /// The first deadline of all.
     pub fn first(&self) -> Option<(Instant, Reason)> {
         self.queue.iter().next().map(|((at, _), reason)| (*at, *reason))

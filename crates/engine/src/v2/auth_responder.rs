@@ -83,15 +83,21 @@ impl HalfOpen {
                 Ok(parsed) => parsed,
                 Err(Cause::CriticalPayload(kind)) => {
                     let refusal = Refusal::new(Party::Us, Cause::CriticalPayload(kind));
-                    return self.fail(sa, cx, NotifyType::UNSUPPORTED_CRITICAL_PAYLOAD, &[kind], refusal);
+                    let data = [kind];
+                    let notify = (NotifyType::UNSUPPORTED_CRITICAL_PAYLOAD, data.as_slice());
+                    return self.fail(sa, cx, message.bytes, notify, refusal);
                 }
                 Err(cause) => {
-                    return self.fail(sa, cx, NotifyType::INVALID_SYNTAX, &[], Refusal::new(Party::Us, cause));
+                    let notify = (NotifyType::INVALID_SYNTAX, [].as_slice());
+                    return self.fail(sa, cx, message.bytes, notify, Refusal::new(Party::Us, cause));
                 }
             };
         match self.authenticate(sa, cx, &parsed) {
             Ok((connection, peer)) => self.grant(sa, cx, &parsed, connection, peer),
-            Err(refusal) => self.fail(sa, cx, NotifyType::AUTHENTICATION_FAILED, &[], refusal),
+            Err(refusal) => {
+                let notify = (NotifyType::AUTHENTICATION_FAILED, [].as_slice());
+                self.fail(sa, cx, message.bytes, notify, refusal)
+            }
         }
     }
 
@@ -137,11 +143,19 @@ impl HalfOpen {
     }
 
     /// Ends with one protected notify.
-    fn fail(mut self: Box<Self>, sa: &mut Sa, cx: &mut Context, notify: NotifyType, data: &[u8], why: Refusal) -> Next {
+    fn fail(
+        mut self: Box<Self>,
+        sa: &mut Sa,
+        cx: &mut Context,
+        request: &[u8],
+        (notify, data): (NotifyType, &[u8]),
+        why: Refusal,
+    ) -> Next {
         let mut chain = PayloadChain::new();
         push_notify(&mut chain, notify, data);
         let envelope = response_envelope(sa);
         if let Ok(bytes) = self.channel.seal(&envelope, &chain) {
+            sa.farewell(cx, request, bytes.clone());
             sa.send(cx, bytes, describe_v2(envelope.header(), chain.first(), chain.bytes()));
         }
         refuse(why)

@@ -321,7 +321,7 @@ impl Established {
             Err(cause) => return self.answer_fault(sa, cx, envelope, cause),
         };
         match header.exchange {
-            ExchangeType::INFORMATIONAL => exchange::informational(self, sa, cx, envelope, &parsed),
+            ExchangeType::INFORMATIONAL => exchange::informational(self, sa, cx, envelope, &parsed, message.bytes),
             ExchangeType::CREATE_CHILD_SA => create_child::request(self, sa, cx, envelope, &parsed),
             _ => self.answer_fault(sa, cx, envelope, Cause::Syntax("exchange not expected here".into())),
         }
@@ -371,6 +371,13 @@ impl Established {
         self.next_in = envelope.message_id.saturating_add(1);
         self.last_response = Some(bytes.clone());
         sa.send(cx, bytes, describe_v2(envelope.header(), chain.first(), chain.bytes()));
+    }
+
+    /// The SA ends with the last answer, which must survive it.
+    pub fn farewell(&self, sa: &Sa, cx: &mut Context, request: &[u8]) {
+        if let Some(response) = self.last_response.clone() {
+            sa.farewell(cx, request, response);
+        }
     }
 
     /// The peer sends on a new inbound SA.

@@ -81,6 +81,22 @@ impl Installing {
         self.established.forget_child(sa, cx, &self.child, reason);
     }
 
+    /// The child goes, and the peer, which holds the SA to be up or soon will, hears of the end.
+    pub fn close(self: Box<Self>, sa: &mut Sa, cx: &mut Context, reason: &str) -> Next {
+        let mut this = *self;
+        this.established.forget_child(sa, cx, &this.child, reason);
+        if let Stage::Inbound(reply) = this.stage {
+            this.established.up(sa, cx);
+            if let Some(mut reply) = reply {
+                push_notify(&mut reply.without_child, NotifyType::NO_ADDITIONAL_SAS, &[]);
+                this.established
+                    .respond(sa, cx, response_envelope(sa), &reply.without_child);
+            }
+        }
+        this.established.close(reason);
+        this.established.advance(sa, cx)
+    }
+
     pub fn parties(&self) -> &Parties {
         &self.established.parties
     }

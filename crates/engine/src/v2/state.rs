@@ -10,11 +10,12 @@
 //! Every state may also end in `Gone`. A state holds exactly what is known in it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use handfast_store::delta::{End, IkeSaFacts, SaDelta, SaId};
 use handfast_wire::header::Spi;
 
-use crate::context::Context;
+use crate::context::{Context, Effect, Farewell};
 use crate::endpoint::timers::Reason;
 use crate::event::{Direction, Event};
 use crate::output::{Output, Transmit, TransmitKind};
@@ -28,6 +29,9 @@ use crate::v2::established::Established;
 use crate::v2::install::Installing;
 use crate::v2::sa_init::{Agreeing, InitSent, MakingKey};
 use crate::v2::sa_init_responder::Responding;
+
+/// How long the answer to a request that ended an SA is kept: the time in which peers usually send again.
+const FAREWELL: Duration = Duration::from_secs(60);
 
 /// See the module's diagram.
 pub(crate) enum State {
@@ -108,6 +112,21 @@ impl Sa {
             kind: TransmitKind::Ike,
             bytes,
         });
+    }
+
+    /// Keeps the answer to a request that ends this SA: if it is lost, the peer asks again (RFC 7296 section 2.1).
+    pub fn farewell(&self, cx: &mut Context, request: &[u8], response: Vec<u8>) {
+        let (local, remote) = (self.path.local, self.path.remote);
+        cx.effects.push(Effect::Farewell(Farewell {
+            request: request.to_vec(),
+            transmit: Transmit {
+                local,
+                remote,
+                kind: TransmitKind::Ike,
+                bytes: response,
+            },
+            until: cx.now + FAREWELL,
+        }));
     }
 
     /// Reports an accepted message of the peer.

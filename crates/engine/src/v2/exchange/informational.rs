@@ -16,6 +16,7 @@ pub(crate) fn informational(
     cx: &mut Context,
     envelope: Envelope,
     parsed: &Parsed<'_>,
+    request: &[u8],
 ) -> Next {
     let mut answer = PayloadChain::new();
     let ends = parsed.deletes().any(|d| d.protocol == Protocol::IKE);
@@ -28,6 +29,7 @@ pub(crate) fn informational(
         };
         this.forget_all(sa, cx, reason);
         this.respond(sa, cx, envelope, &answer);
+        this.farewell(sa, cx, request);
         if unproven {
             let cause = Cause::Notified(NotifyType::AUTHENTICATION_FAILED);
             return refuse(Refusal::new(Party::Peer, cause).look_at(&this.parties.connection.place));
