@@ -11,6 +11,15 @@ use handfast_wire::v2::sa::{AttributeValue, Proposal, ProposalDef, Sa, Transform
 const MAX_PROPOSALS: usize = 64;
 const MAX_TRANSFORMS: usize = 256;
 
+/// The transform types that we understand.
+const KNOWN: [TransformType; 5] = [
+    TransformType::ENCR,
+    TransformType::PRF,
+    TransformType::INTEG,
+    TransformType::KE,
+    TransformType::ESN,
+];
+
 /// The choice out of an SA payload.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Choice<S> {
@@ -31,7 +40,7 @@ pub(crate) struct Offer {
     prf: Vec<Prf>,
     integ: Vec<Integ>,
     groups: Vec<Group>,
-    esn: Vec<bool>,
+    esn: Vec<u16>,
     /// It holds a transform type that we do not know: never acceptable (RFC 7296 section 3.3.6).
     foreign: bool,
 }
@@ -55,6 +64,10 @@ fn read_proposal(proposal: &Proposal<'_>) -> Result<Offer, ParseError> {
     };
     for transform in proposal.transforms().take(MAX_TRANSFORMS) {
         let transform = transform?;
+        if !KNOWN.contains(&transform.kind) {
+            offer.foreign = true;
+            continue;
+        }
         let mut key_bits = None;
         let mut usable = true;
         for attribute in transform.attributes() {
@@ -76,9 +89,9 @@ fn read_proposal(proposal: &Proposal<'_>) -> Result<Offer, ParseError> {
             (TransformType::PRF, None) => offer.prf.push(Prf(transform.id)),
             (TransformType::INTEG, None) => offer.integ.push(Integ(transform.id)),
             (TransformType::KE, None) => offer.groups.push(Group(transform.id)),
-            (TransformType::ESN, None) => offer.esn.push(transform.id == 1),
-            (TransformType::PRF | TransformType::INTEG | TransformType::KE | TransformType::ESN, Some(_)) => {}
-            _ => offer.foreign = true,
+            (TransformType::ESN, None) => offer.esn.push(transform.id),
+            // A key length where none belongs: this transform is not acceptable.
+            _ => {}
         }
     }
     Ok(offer)
@@ -168,6 +181,15 @@ pub(crate) fn choose_esp_fresh(
             let allowed = |g: &Group| {
                 theirs.contains(g) && provider.group(*g).is_some() && (own.groups.is_empty() || own.groups.contains(g))
             };
+            // Without a KE payload the peer that leaves the choice to us means "without" (RFC 7296 section 3.3.6).
+            let optional = ke.is_none() && own.groups.is_empty() && offer.groups.contains(&Group(0));
+            if optional {
+                let choice = choose_esp(std::slice::from_ref(offer), std::slice::from_ref(own), None);
+                if choice.is_some() {
+                    return choice;
+                }
+                continue;
+            }
             let group = ke
                 .filter(allowed)
                 .or_else(|| own.groups.iter().chain(&theirs).copied().find(allowed));
@@ -226,9 +248,10 @@ fn common_integ(ours: &[Integ], theirs: &[Integ]) -> Option<Option<Integ>> {
     first_common(ours, theirs).map(Some)
 }
 
-fn common_esn(ours: Esn, theirs: &[bool]) -> Option<bool> {
-    // The transform is mandatory for ESP (section 3.3.3); some peers leave it out and mean 32 bits.
-    let (short, long) = (theirs.is_empty() || theirs.contains(&false), theirs.contains(&true));
+fn common_esn(ours: Esn, theirs: &[u16]) -> Option<bool> {
+    // The transform is mandatory for ESP (section 3.3.3); some peers leave it out and mean 32 bits. Values above 1 are
+    // other kinds of sequence numbers.
+    let (short, long) = (theirs.is_empty() || theirs.contains(&0), theirs.contains(&1));
     match ours {
         Esn::No => short.then_some(false),
         Esn::Yes => long.then_some(true),
@@ -327,12 +350,197 @@ impl std::fmt::Display for Offer {
         words.extend(self.integ.iter().filter(|i| i.0 != 0).map(ToString::to_string));
         words.extend(self.prf.iter().map(ToString::to_string));
         words.extend(self.groups.iter().map(ToString::to_string));
-        if self.esn.contains(&true) {
+        if self.esn.contains(&1) {
             words.push("esn".into());
         }
         if self.foreign {
             words.push("(unknown transform type)".into());
         }
         f.write_str(&words.join("-"))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use handfast_crypto::default_provider;
+
+    use super::*;
+
+    /// Attributes of a transform, as on the wire.
+    const AES128: &[u8] = &[0x80, 14, 0, 128];
+
+    /// One proposal as on the wire: protocol, SPI, transforms (type, ID, attributes).
+    fn proposal(number: u8, protocol: u8, spi: &[u8], transforms: &[(u8, u16, &[u8])], last: bool) -> Vec<u8> {
+        let mut body = vec![];
+        for (n, (kind, id, attributes)) in transforms.iter().enumerate() {
+            body.extend([if n + 1 < transforms.len() { 3 } else { 0 }, 0]);
+            body.extend((8 + attributes.len() as u16).to_be_bytes());
+            body.extend([*kind, 0]);
+            body.extend(id.to_be_bytes());
+            body.extend(*attributes);
+        }
+        let mut out = vec![if last { 0 } else { 2 }, 0];
+        out.extend((8 + spi.len() as u16 + body.len() as u16).to_be_bytes());
+        out.extend([number, protocol, spi.len() as u8, transforms.len() as u8]);
+        out.extend(spi);
+        out.extend(body);
+        out
+    }
+
+    fn offers(body: &[u8]) -> Vec<Offer> {
+        read(&Sa { body }).unwrap()
+    }
+
+    fn ike(transforms: &[(u8, u16, &[u8])]) -> Vec<Offer> {
+        offers(&proposal(1, 1, &[], transforms, true))
+    }
+
+    fn esp(transforms: &[(u8, u16, &[u8])]) -> Vec<Offer> {
+        offers(&proposal(1, 3, &[1, 2, 3, 4], transforms, true))
+    }
+
+    fn ours() -> Vec<IkeProposal> {
+        vec!["aes128gcm16-prfsha256-x25519".parse().unwrap()]
+    }
+
+    fn choose(offers: &[Offer]) -> Option<Choice<IkeSuite>> {
+        choose_ike(offers, &ours(), Group(31))
+    }
+
+    #[test]
+    fn a015_the_key_length_must_be_there_once_and_right() {
+        let with = |attributes| choose(&ike(&[(1, 20, attributes), (2, 5, &[]), (4, 31, &[])]));
+        assert!(with(AES128).is_some());
+        let twice = [AES128, AES128].concat();
+        let mixed = [AES128, &[0x80, 14, 1, 0]].concat();
+        let wrong: [&[u8]; 7] = [
+            &[],
+            &[0x80, 14, 0, 0],
+            &[0x80, 14, 0, 129],
+            &twice,
+            &mixed,
+            // The variable form of the attribute.
+            &[0, 14, 0, 2, 0, 128],
+            // An attribute that nobody knows.
+            &[0x80, 14, 0, 128, 0x80, 99, 0, 1],
+        ];
+        for attributes in wrong {
+            assert!(with(attributes).is_none(), "{attributes:?}");
+        }
+        // The same on PRF and group.
+        assert!(choose(&ike(&[(1, 20, AES128), (2, 5, AES128), (4, 31, &[])])).is_none());
+        assert!(choose(&ike(&[(1, 20, AES128), (2, 5, &[]), (4, 31, AES128)])).is_none());
+    }
+
+    #[test]
+    fn a013_nothing_may_be_missing() {
+        let all: [(u8, u16, &[u8]); 3] = [(1, 20, AES128), (2, 5, &[]), (4, 31, &[])];
+        for left_out in 0..3 {
+            let mut some = all.to_vec();
+            some.remove(left_out);
+            assert!(choose(&ike(&some)).is_none());
+        }
+        assert!(choose(&ike(&[(1, 20, AES128), (2, 5, &[]), (4, 0, &[])])).is_none());
+    }
+
+    #[test]
+    fn an_unknown_transform_type_spoils_its_proposal_alone() {
+        let good: [(u8, u16, &[u8]); 3] = [(1, 20, AES128), (2, 5, &[]), (4, 31, &[])];
+        for attributes in [&[][..], AES128, &[0x80, 99, 0, 1]] {
+            let mut spoiled = good.to_vec();
+            spoiled.push((6, 36, attributes));
+            assert!(choose(&ike(&spoiled)).is_none(), "{attributes:?}");
+            let mut both = proposal(1, 1, &[], &spoiled, false);
+            both.extend(proposal(2, 1, &[], &good, true));
+            assert_eq!(choose(&offers(&both)).unwrap().number, 2);
+        }
+    }
+
+    #[test]
+    fn aead_goes_with_no_integrity_or_with_none() {
+        let base: [(u8, u16, &[u8]); 3] = [(1, 20, AES128), (2, 5, &[]), (4, 31, &[])];
+        for (integ, good) in [(0, true), (12, false)] {
+            let mut with = base.to_vec();
+            with.push((3, integ, &[]));
+            let choice = choose(&ike(&with));
+            assert_eq!(choice.is_some(), good);
+            assert!(choice.is_none_or(|c| c.suite.integ.is_none()));
+        }
+    }
+
+    #[test]
+    fn sequence_numbers_of_another_kind_are_not_taken_for_short_ones() {
+        let ours: Vec<EspProposal> = vec!["aes128gcm16".parse().unwrap()];
+        let with = |esn: &[(u8, u16, &[u8])]| {
+            let mut transforms: Vec<(u8, u16, &[u8])> = vec![(1, 20, AES128)];
+            transforms.extend_from_slice(esn);
+            choose_esp(&esp(&transforms), &ours, None).map(|c| c.suite.esn)
+        };
+        assert_eq!(with(&[]), Some(false));
+        assert_eq!(with(&[(5, 0, &[])]), Some(false));
+        assert_eq!(with(&[(5, 2, &[])]), None);
+        assert_eq!(with(&[(5, 1, &[])]), None);
+        // An SPI of another size is no ESP SPI.
+        let odd = offers(&proposal(1, 3, &[1, 2], &[(1, 20, AES128)], true));
+        assert!(choose_esp(&odd, &ours, None).is_none());
+    }
+
+    #[test]
+    fn an_answer_must_be_one_combination_of_the_offer_it_names() {
+        let ours: Vec<IkeProposal> = vec![
+            "aes256gcm16-prfsha384-ecp384".parse().unwrap(),
+            "aes128gcm16-prfsha256-x25519-ecp256".parse().unwrap(),
+        ];
+        let answer = |number, transforms: &[(u8, u16, &[u8])]| {
+            accept_ike(&offers(&proposal(number, 1, &[], transforms, true)), &ours)
+        };
+        let good: [(u8, u16, &[u8]); 3] = [(1, 20, AES128), (2, 5, &[]), (4, 31, &[])];
+        assert!(answer(2, &good).is_some());
+        for number in [0, 1, 3, 255] {
+            assert!(answer(number, &good).is_none(), "number {number}");
+        }
+        // Not offered, or more than one.
+        assert!(answer(2, &[(1, 20, AES128), (2, 5, &[]), (4, 21, &[])]).is_none());
+        assert!(answer(2, &[(1, 20, AES128), (2, 5, &[]), (4, 31, &[]), (4, 19, &[])]).is_none());
+        assert!(answer(2, &[(1, 20, &[0x80, 14, 1, 0]), (2, 5, &[]), (4, 31, &[])]).is_none());
+        assert!(answer(2, &[(1, 20, AES128), (2, 5, &[]), (4, 31, &[]), (3, 12, &[])]).is_none());
+        let mut two = proposal(1, 1, &[], &good, false);
+        two.extend(proposal(2, 1, &[], &good, true));
+        assert!(accept_ike(&offers(&two), &ours).is_none());
+        assert!(accept_ike(&[], &ours).is_none());
+    }
+
+    #[test]
+    fn forward_secrecy_where_either_side_insists_on_it() {
+        let fresh = |own: &str, groups: &[u16], ke| {
+            let mut transforms: Vec<(u8, u16, &[u8])> = vec![(1, 20, AES128)];
+            transforms.extend(groups.iter().map(|g| (4, *g, &[][..])));
+            let ours = [own.parse().unwrap()];
+            choose_esp_fresh(&esp(&transforms), &ours, ke, default_provider()).map(|c| c.suite.group)
+        };
+        let x25519 = Some(Group(31));
+        assert_eq!(fresh("aes128gcm16", &[], None), Some(None));
+        assert_eq!(fresh("aes128gcm16", &[31], x25519), Some(x25519));
+        assert_eq!(fresh("aes128gcm16-x25519", &[31], x25519), Some(x25519));
+        // We insist.
+        assert_eq!(fresh("aes128gcm16-x25519", &[], None), None);
+        assert_eq!(fresh("aes128gcm16-x25519", &[0], None), None);
+        // Both leave it open.
+        assert_eq!(fresh("aes128gcm16", &[31, 0], None), Some(None));
+        // The peer began with another group than is allowed: the allowed one is named.
+        assert_eq!(fresh("aes128gcm16-x25519", &[19, 31], Some(Group(19))), Some(x25519));
+    }
+
+    #[test]
+    fn a011_no_offer_is_too_long_to_read() {
+        let many: Vec<(u8, u16, &[u8])> = (0..255).map(|n| (1, n, AES128)).collect();
+        let mut body = vec![];
+        for _ in 0..40 {
+            body.extend(proposal(1, 1, &[], &many, false));
+        }
+        body.extend(proposal(2, 1, &[], &many, true));
+        assert!(body.len() > 65_535);
+        assert!(choose(&offers(&body)).is_none());
     }
 }

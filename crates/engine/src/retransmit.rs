@@ -79,4 +79,32 @@ mod tests {
         assert_eq!(at, [1, 3, 7, 12]);
         assert_eq!(now.0.as_secs(), 17);
     }
+
+    #[test]
+    fn after_a_long_sleep_one_copy_leaves_and_the_schedule_goes_on_from_there() {
+        let mut pending = Pending::new(vec![], Instant::default(), Retransmit::default());
+        let morning = Instant(Duration::from_secs(8 * 3600));
+        assert!(matches!(pending.poll(morning), Due::Again));
+        assert!(matches!(pending.poll(morning), Due::Wait));
+        assert!(pending.due > morning);
+        assert_eq!(pending.sent, 2);
+    }
+
+    #[test]
+    fn no_schedule_overflows() {
+        for (factor, most) in [(f64::MAX, 30), (f64::INFINITY, 30), (f64::NAN, 30), (0.0, 0)] {
+            let schedule = Retransmit {
+                first: Duration::ZERO,
+                factor,
+                most: Duration::from_secs(most),
+                tries: 1000,
+            };
+            let mut pending = Pending::new(vec![], Instant::default(), schedule);
+            let mut now = Instant::default();
+            while !matches!(pending.poll(now), Due::GiveUp) {
+                now = now.max(pending.due);
+            }
+            assert_eq!(pending.sent, 1001);
+        }
+    }
 }

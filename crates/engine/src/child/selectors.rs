@@ -70,4 +70,54 @@ mod tests {
         assert!(!within(&ts(&["10.0.0.0/8"]), &ts(&["10.1.0.0/16"])));
         assert!(!within(&[], &ts(&["10.1.0.0/16"])));
     }
+
+    #[test]
+    fn narrowing_keeps_no_part_twice() {
+        assert_eq!(
+            narrow(
+                &ts(&["10.1.0.0/16"]),
+                &ts(&["10.1.2.0/24", "10.0.0.0/8", "10.1.0.0/16"])
+            ),
+            ts(&["10.1.0.0/16"])
+        );
+        assert!(narrow(&[], &ts(&["0.0.0.0/0"])).is_empty());
+        assert!(narrow(&ts(&["0.0.0.0/0"]), &[]).is_empty());
+    }
+
+    #[test]
+    fn protocol_and_ports_count() {
+        let part = |protocol, start_port, end_port| TrafficSelector {
+            protocol,
+            start_port,
+            end_port,
+            ..ts(&["10.1.0.0/16"])[0]
+        };
+        let any = part(0, 0, u16::MAX);
+        let web = part(6, 80, 443);
+        assert_eq!(narrow(&[any], &[web]), [web]);
+        assert_eq!(narrow(&[web], &[part(6, 400, 500)]), [part(6, 400, 443)]);
+        assert!(narrow(&[web], &[part(17, 80, 80)]).is_empty());
+        assert!(narrow(&[web], &[part(6, 444, 500)]).is_empty());
+        assert!(within(&[web], &[any]));
+        assert!(!within(&[any], &[web]), "a port more is wider");
+        assert!(!within(&[part(17, 80, 443)], &[web]));
+    }
+
+    #[test]
+    fn every_part_of_an_answer_must_lie_within() {
+        let offer = ts(&["10.1.0.0/16", "10.2.0.0/16"]);
+        assert!(within(&ts(&["10.2.3.0/24", "10.1.0.0/16"]), &offer));
+        assert!(!within(&ts(&["10.1.0.0/16", "10.3.0.0/16"]), &offer));
+        assert!(!within(&ts(&["2001:db8::/32"]), &offer));
+    }
+
+    #[test]
+    fn nothing_configured_is_the_own_address() {
+        let own = or_own(&[], "192.0.2.1".parse().unwrap());
+        assert_eq!(own, ts(&["192.0.2.1/32"]));
+        assert_eq!(
+            or_own(&ts(&["10.1.0.0/16"]), "192.0.2.1".parse().unwrap()),
+            ts(&["10.1.0.0/16"])
+        );
+    }
 }
