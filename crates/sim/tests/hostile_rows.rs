@@ -311,6 +311,10 @@ fn a089_transport_mode_where_only_a_tunnel_is_allowed() {
         });
         world.command(0, command(true));
         world.run(MINUTE);
+        // Whoever refuses names the mode, not selectors that do meet.
+        let refusals = world.hosts[asks].refusals().join("\n");
+        assert!(refusals.contains("offered: tunnel mode"), "{refusals}");
+        assert!(!refusals.contains("selectors"), "{refusals}");
         // The responder may offer a tunnel instead, which the initiator that wants none refuses.
         assert_eq!(world.hosts[0].count(|e| matches!(e, Event::ConnectionUp { .. })), 0);
         assert!(world.hosts[0].outbound.is_empty());

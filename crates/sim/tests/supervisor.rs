@@ -190,7 +190,11 @@ fn an_answer_that_comes_after_down_is_late() {
         assert_eq!(asked(&mut engine), None);
         assert_eq!(engine.sa_count(), 0);
     }
-    assert!(engine.sizes().iter().all(|(_, size)| *size == 0), "{:?}", engine.sizes());
+    assert!(
+        engine.sizes().iter().all(|(_, size)| *size == 0),
+        "{:?}",
+        engine.sizes()
+    );
 }
 
 #[test]

@@ -159,9 +159,7 @@ impl Engine {
             Command::Up { connection } => {
                 let carried = |sa: &IkeSa| sa.connection_name() == Some(connection.as_str()) && sa.state.is_up();
                 let is_up = !self.slots(carried).is_empty();
-                let attempt = self
-                    .supervisor
-                    .up(&mut self.cx, &mut self.timers, &connection, is_up);
+                let attempt = self.supervisor.up(&mut self.cx, &mut self.timers, &connection, is_up);
                 attempt.into_iter().for_each(|a| self.begin(a));
             }
             Command::Down { connection } => {

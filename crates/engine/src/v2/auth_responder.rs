@@ -267,13 +267,17 @@ fn choose_child(
         .map_err(syntax)?;
     let (ts_i, ts_r) = (parsed.ts_i().map_err(syntax)?, parsed.ts_r().map_err(syntax)?);
     let wants_transport = parsed.notify(NotifyType::USE_TRANSPORT_MODE).is_some();
-    let mut selectors_met = false;
+    let (mut selectors_met, mut other_mode) = (false, false);
     for policy in &connection.children {
         let local = selectors::or_own(&policy.local_ts, sa.path.local.ip());
         let remote = selectors::or_own(&policy.remote_ts, sa.path.remote.ip());
         let (local_ts, remote_ts) = (selectors::narrow(&local, &ts_r), selectors::narrow(&remote, &ts_i));
         // Transport mode is only used where both want it; a peer that offers it gets a tunnel by our silence.
-        if local_ts.is_empty() || remote_ts.is_empty() || (policy.mode == Mode::Transport && !wants_transport) {
+        if local_ts.is_empty() || remote_ts.is_empty() {
+            continue;
+        }
+        if policy.mode == Mode::Transport && !wants_transport {
+            other_mode = true;
             continue;
         }
         selectors_met = true;
@@ -308,6 +312,13 @@ fn choose_child(
         let refusal = Refusal::new(Party::Us, Cause::NoChildProposal)
             .offered(negotiate::describe(&offers))
             .acceptable(acceptable)
+            .look_at(place);
+        return Err((refusal, NotifyType::NO_PROPOSAL_CHOSEN));
+    }
+    if other_mode {
+        let refusal = Refusal::new(Party::Us, Cause::NoChildProposal)
+            .offered(vec!["tunnel mode".into()])
+            .acceptable(vec!["transport mode".into()])
             .look_at(place);
         return Err((refusal, NotifyType::NO_PROPOSAL_CHOSEN));
     }
