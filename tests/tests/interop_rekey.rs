@@ -60,3 +60,38 @@ fn without_a_fresh_key_exchange_when_the_peer_began() {
 fn with_perfect_forward_secrecy() {
     rekeyed_by_the_peer("aes256-sha256-ecp256", true);
 }
+
+/// We replace the child every second while 500 pings flow, none of which is lost.
+fn rekeyed_by_us(esp: &str) {
+    need!(Namespaces, StrongSwan, Tshark, Tcpdump);
+    let (lab, a, b) = Lab::pair();
+    let connection = Connection::new(IKE, esp).with("rekey = \"1s\"");
+    let capture = Capture::start(&lab, &a, &b);
+    let ours = Handfast::start(&lab, &a, &connection.toml());
+    let theirs = StrongSwan::start(&lab, &b, &connection.flipped());
+    ours.up("office");
+    let spi = |ours: &Handfast| ours.sas("office")[0]["children"][0]["spi_in"].clone();
+    let first = spi(&ours);
+    assert_eq!(
+        a.ping("10.78.1.1", "10.78.2.1", 500, "0.01"),
+        500,
+        "{}\n{}",
+        ours.log(),
+        theirs.log()
+    );
+    assert_ne!(spi(&ours), first);
+    let rekeys = ours.log().matches("child SA rekeyed").count();
+    assert!(rekeys >= 3, "{rekeys} rekeys\n{}", ours.log());
+    let file = capture.stop();
+    judge_dir(&file, &ours.keylog_dir()).assert_good();
+}
+
+#[test]
+fn by_us_without_a_fresh_key_exchange() {
+    rekeyed_by_us("aes128gcm16");
+}
+
+#[test]
+fn by_us_with_perfect_forward_secrecy() {
+    rekeyed_by_us("aes256-sha256-modp2048");
+}

@@ -107,6 +107,11 @@ impl Context {
         ChildId(self.next_child - 1)
     }
 
+    /// When an SA made now is to be replaced; `None` for a zero age.
+    pub fn rekey_at(&mut self, age: Duration) -> Option<Instant> {
+        (!age.is_zero()).then(|| self.now + self.rng.jitter(age))
+    }
+
     pub fn event(&mut self, event: Event) {
         self.out.push_back(Output::Event(event));
     }

@@ -142,6 +142,8 @@ pub struct ChildPolicy {
     pub remote_ts: Vec<TrafficSelector>,
     /// Offers for ESP, best first.
     pub esp: Vec<EspProposal>,
+    /// Age at which a child is replaced by a fresh one (up to a quarter earlier, by chance); zero for never.
+    pub rekey: Duration,
 }
 
 /// Retransmission: the n-th (from 0) follows after `first * factor^n`, at most `most`; then the peer is dead.

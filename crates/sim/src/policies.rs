@@ -53,6 +53,7 @@ pub fn connection(host: usize) -> Connection {
             local_ts: subnet(host),
             remote_ts: subnet(1 - host),
             esp: vec![parsed::<EspProposal>("aes128gcm16")],
+            rekey: Duration::ZERO,
         })],
         start: Start::Wait,
         udp_encapsulation: UdpEncapsulation::Auto,

@@ -391,3 +391,65 @@ fn a_reborn_peer_replaces_its_old_sa() {
     up(&mut world);
     assert_eq!(world.hosts[1].engine.sa_count(), 1);
 }
+
+/// The policy of every child with this age of rekeying.
+fn rekeying(c: &mut Connection, age: Duration, esp: &str) {
+    let mut child = (*c.children[0]).clone();
+    child.rekey = age;
+    child.esp = vec![parsed(esp)];
+    c.children = vec![child.into()];
+}
+
+fn rekeys(world: &World, host: usize) -> usize {
+    world.hosts[host].count(|e| matches!(e, Event::ChildRekeyed { .. }))
+}
+
+#[test]
+fn children_are_replaced_before_they_end_by_one_side() {
+    for esp in ["aes128gcm16", "aes128gcm16-x25519"] {
+        let mut world = world_with(30, |i, c| {
+            let age = if i == 0 { 100 } else { 0 };
+            rekeying(c, Duration::from_secs(age), esp);
+        });
+        up(&mut world);
+        let first: Vec<u32> = world.hosts[0].inbound.values().map(|sa| sa.spi).collect();
+        world.run(Duration::from_secs(1000));
+        assert!((10..=14).contains(&rekeys(&world, 0)), "{esp}: {}", rekeys(&world, 0));
+        assert!(both_up(&world), "{esp}: one pair each");
+        let (out, inn) = (
+            world.hosts[0].outbound.values().next().unwrap(),
+            world.hosts[1].inbound.values().next().unwrap(),
+        );
+        assert_eq!((out.spi, out.keys.encr.as_bytes()), (inn.spi, inn.keys.encr.as_bytes()));
+        assert!(!first.contains(&world.hosts[0].inbound.values().next().unwrap().spi));
+        assert!(world.hosts.iter().all(|h| h.count(is_down) <= 1), "{esp}: never down");
+    }
+}
+
+#[test]
+fn both_sides_replace_children_through_loss() {
+    for seed in 0..20 {
+        let mut world = world_with(seed, |_, c| rekeying(c, Duration::from_secs(60), "aes128gcm16-x25519"));
+        up(&mut world);
+        world.network.faults.loss = 10;
+        world.network.faults.repeat = 10;
+        world.network.faults.late = 10;
+        world.run(Duration::from_secs(1200));
+        world.network.faults = handfast_sim::Faults::default();
+        world.run(Duration::from_secs(5));
+        assert!(rekeys(&world, 0) > 15, "seed {seed}: {}", rekeys(&world, 0));
+        for host in &world.hosts {
+            assert!(
+                (1..=2).contains(&host.inbound.len()),
+                "seed {seed}: {} children",
+                host.inbound.len()
+            );
+            assert_eq!(host.inbound.len(), host.outbound.len().max(1), "seed {seed}");
+        }
+        let ours: Vec<u32> = world.hosts[0].inbound.values().map(|sa| sa.spi).collect();
+        assert!(
+            world.hosts[1].outbound.values().all(|sa| ours.contains(&sa.spi)),
+            "seed {seed}"
+        );
+    }
+}

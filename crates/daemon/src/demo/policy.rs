@@ -68,6 +68,7 @@ pub fn policy(me: usize, ports: [Ports; 2], ike: Option<&str>, esp: Option<&str>
         local_ts: vec![subnet(me)?],
         remote_ts: vec![subnet(peer)?],
         esp: vec![esp],
+        rekey: Duration::ZERO,
     };
     let connection = Connection {
         name: NAME.into(),

@@ -14,6 +14,7 @@ use handfast_wire::selector::TrafficSelector;
 use crate::child::selectors::describe;
 use crate::event::{Event, KeyLog};
 use crate::policy::ChildPolicy;
+use crate::time::Instant;
 
 /// A child SA whose keys exist.
 #[derive(Clone, Debug)]
@@ -29,6 +30,10 @@ pub(crate) struct ChildSa {
     pub path: OuterPath,
     /// Packets received at the last liveness check.
     pub seen_in: u64,
+    /// A newer one has taken its place; it waits to be deleted.
+    pub replaced: bool,
+    /// When we replace it, unless the peer does.
+    pub rekey_at: Option<Instant>,
 }
 
 /// Keys of both directions, as this side uses them.
@@ -132,7 +137,7 @@ impl ChildSa {
             proposal: self.suite.to_string(),
             local_ts: describe(&self.local_ts),
             remote_ts: describe(&self.remote_ts),
-            rekey_ms: None,
+            rekey_ms: self.rekey_at.map(Instant::as_millis),
         }
     }
 

@@ -194,8 +194,12 @@ impl Engine {
                 s.on_first_inbound(sa, cx, *child);
                 Ok(State::Established(s))
             }
-            // Without a rekey of our own an SA that can send no more is begun anew.
+            // No rekey has come in time: an SA that can send no more is begun anew.
             (state, PlaneEvent::Expiring { hard: true, .. }) => state.close(sa, cx, "its sequence numbers are used up"),
+            (State::Established(mut s), PlaneEvent::Expiring { child, .. }) => {
+                s.rekey_now(cx, *child);
+                Ok(State::Established(s))
+            }
             (state, _) => Ok(state),
         });
     }

@@ -14,6 +14,8 @@ pub enum Reason {
     HalfOpen,
     /// Ask a silent peer whether it lives.
     Liveness,
+    /// Replace an SA before it ends.
+    Rekey,
     /// Keep a NAT's mapping.
     Keepalive,
     /// Try a connection again.
@@ -28,6 +30,7 @@ impl fmt::Display for Reason {
             Self::Retransmit => "retransmission",
             Self::HalfOpen => "end of a half-open SA",
             Self::Liveness => "liveness check",
+            Self::Rekey => "rekey",
             Self::Keepalive => "NAT keepalive",
             Self::Retry => "next attempt of a connection",
             Self::Shutdown => "end of the shutdown's grace",

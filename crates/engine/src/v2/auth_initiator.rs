@@ -306,6 +306,8 @@ impl AuthSent {
             remote_ts: ts_r,
             path: sa.path.outer(cx.policy.ports),
             seen_in: 0,
+            replaced: false,
+            rekey_at: cx.rekey_at(self.child.rekey),
         })
     }
 }

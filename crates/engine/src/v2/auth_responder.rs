@@ -299,6 +299,8 @@ fn choose_child(
             remote_ts,
             path: sa.path.outer(cx.policy.ports),
             seen_in: 0,
+            replaced: false,
+            rekey_at: cx.rekey_at(policy.rekey),
         };
         return Ok(Granted { child, choice });
     }

@@ -1,6 +1,7 @@
 //! An established IKE SA: a window of one in each direction and a queue of small work items, one file per exchange.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use handfast_plane::op::{ChildId, PlaneOp, SaInstall};
 use handfast_store::delta::SaDelta;
@@ -16,20 +17,17 @@ use crate::event::Event;
 use crate::input::Answer;
 use crate::output::{Question, Ticket, Transmit, TransmitKind};
 use crate::refusal::{Cause, Party, Refusal};
-use crate::retransmit::{Due, Pending};
+use crate::retransmit::Due;
 use crate::time::Instant;
 use crate::v2::channel::Channel;
 use crate::v2::exchange::create_child::{self, Incoming};
 use crate::v2::exchange::{self, Work};
 use crate::v2::message::{Envelope, Parsed, push_notify};
-use crate::v2::state::{Next, Parties, Sa, State, gone, record, refuse};
+use crate::v2::state::{Next, Parties, Sa, State, record};
+use crate::v2::window::Turn;
 
-/// A request of ours under way.
-struct Outstanding {
-    work: Work,
-    id: u32,
-    pending: Pending,
-}
+/// Wait before a rekey that did not succeed is tried again.
+const REKEY_AGAIN: Duration = Duration::from_secs(30);
 
 /// See the module.
 pub(crate) struct Established {
@@ -37,13 +35,13 @@ pub(crate) struct Established {
     pub channel: Channel,
     pub children: Vec<ChildSa>,
     /// Message ID of our next request.
-    next_out: u32,
+    pub next_out: u32,
     /// Message ID of the peer's next request.
     next_in: u32,
     /// Our answer to the peer's last request, sent again if the request is.
     last_response: Option<Vec<u8>>,
-    outstanding: Option<Outstanding>,
-    queue: VecDeque<Work>,
+    pub turn: Turn,
+    pub queue: VecDeque<Work>,
     /// When the peer last proved that it lives.
     pub last_heard: Instant,
     keepalive_due: Instant,
@@ -55,7 +53,7 @@ pub(crate) struct Established {
     /// Outbound SAs of rekeyed children (new, old) that wait for the peer to use the new one.
     pub held: Vec<(ChildId, ChildId, SaInstall)>,
     /// Why we are closing, once we are.
-    closing: Option<String>,
+    pub closing: Option<String>,
 }
 
 impl Established {
@@ -68,7 +66,7 @@ impl Established {
             next_out,
             next_in,
             last_response: None,
-            outstanding: None,
+            turn: Turn::Idle,
             queue: VecDeque::new(),
             last_heard: cx.now,
             keepalive_due,
@@ -118,6 +116,10 @@ impl Established {
 
     /// Takes all children out of plane and store.
     pub fn forget_all(&mut self, sa: &Sa, cx: &mut Context, reason: &str) {
+        let unfinished = [self.half_made(), self.incoming.as_ref().and_then(Incoming::made)];
+        for id in unfinished.into_iter().flatten() {
+            remove_from_plane(sa, cx, id);
+        }
         for child in std::mem::take(&mut self.children) {
             self.forget_child(sa, cx, &child, reason);
         }
@@ -138,13 +140,18 @@ impl Established {
 
     pub fn deadline(&self, sa: &Sa) -> Option<(Instant, Reason)> {
         let connection = &self.parties.connection;
-        let retransmit = self.outstanding.as_ref().map(|o| (o.pending.due, Reason::Retransmit));
-        let idle = retransmit.is_none() && self.query.is_none() && !connection.liveness.is_zero();
+        let retransmit = match &self.turn {
+            Turn::Waiting(o) => Some((o.pending.due, Reason::Retransmit)),
+            Turn::Idle | Turn::Rekeying(_) => None,
+        };
+        let idle = matches!(self.turn, Turn::Idle) && self.query.is_none() && !connection.liveness.is_zero();
         let liveness = idle.then(|| (self.last_heard + connection.liveness, Reason::Liveness));
         let keepalive = self
             .sends_keepalives(sa)
             .then_some((self.keepalive_due, Reason::Keepalive));
-        earlier(retransmit, earlier(liveness, keepalive))
+        let rekey = self.children.iter().filter_map(|c| c.rekey_at).min();
+        let rekey = rekey.filter(|_| !self.is_closing()).map(|at| (at, Reason::Rekey));
+        earlier(earlier(retransmit, rekey), earlier(liveness, keepalive))
     }
 
     /// Only who is behind a NAT keeps its mapping (RFC 3948 section 4).
@@ -163,30 +170,66 @@ impl Established {
                 bytes: vec![0xff],
             });
         }
-        if let Some(outstanding) = &mut self.outstanding {
+        self.queue_rekeys(cx);
+        if let Turn::Waiting(outstanding) = &mut self.turn {
             match outstanding.pending.poll(cx.now) {
                 Due::Wait => {}
                 Due::Again => exchange::send_again(sa, cx, &outstanding.pending),
-                Due::GiveUp => return self.dead(sa, cx),
+                Due::GiveUp => {
+                    let sent = outstanding.pending.sent;
+                    return self.dead(sa, cx, sent);
+                }
             }
-        } else if self.liveness_due(cx) {
+        } else if matches!(self.turn, Turn::Idle) && self.liveness_due(cx) {
             self.ask_counters(sa, cx);
         }
         self.next_request(sa, cx)
     }
 
-    /// The peer does not answer: it is dead (RFC 7296 section 2.4).
-    fn dead(mut self: Box<Self>, sa: &mut Sa, cx: &mut Context) -> Next {
-        let sent = self.outstanding.as_ref().map_or(0, |o| o.pending.sent);
-        self.forget_all(sa, cx, "the peer does not answer");
-        if let Some(reason) = self.closing {
-            return Ok(gone(format!("{reason} (the peer did not confirm)")));
+    /// Children whose time has come.
+    fn queue_rekeys(&mut self, cx: &Context) {
+        if self.is_closing() {
+            return;
         }
-        let cause = Cause::Timeout {
-            waiting_for: "INFORMATIONAL response",
-            sent,
-        };
-        refuse(Refusal::new(Party::Peer, cause).look_at(&self.parties.connection.place))
+        for child in self
+            .children
+            .iter_mut()
+            .filter(|c| c.rekey_at.is_some_and(|at| at <= cx.now))
+        {
+            child.rekey_at = None;
+            self.queue.push_back(Work::RekeyChild(child.id));
+        }
+    }
+
+    /// Replaces a child before its time: its sequence numbers run out.
+    pub fn rekey_now(&mut self, cx: &Context, id: ChildId) {
+        if let Some(child) = self.children.iter_mut().find(|c| c.id == id && !c.replaced) {
+            child.rekey_at = Some(cx.now);
+        }
+    }
+
+    /// A rekey did not succeed: again in a while.
+    pub fn rekey_later(&mut self, cx: &mut Context, id: ChildId) {
+        let at = cx.now + cx.rng.jitter(REKEY_AGAIN);
+        if let Some(child) = self.children.iter_mut().find(|c| c.id == id) {
+            child.rekey_at = Some(at);
+        }
+    }
+
+    pub fn child(&self, id: ChildId) -> Option<&ChildSa> {
+        self.children.iter().find(|c| c.id == id)
+    }
+
+    /// Another thing to do, when its turn comes.
+    pub fn enqueue(&mut self, work: Work) {
+        self.queue.push_back(work);
+    }
+
+    /// Forgets one child, if it is still there.
+    pub fn drop_child(&mut self, sa: &Sa, cx: &mut Context, id: ChildId, reason: &str) {
+        let (gone, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut self.children).into_iter().partition(|c| c.id == id);
+        self.children = kept;
+        gone.iter().for_each(|child| self.forget_child(sa, cx, child, reason));
     }
 
     fn liveness_due(&self, cx: &Context) -> bool {
@@ -214,7 +257,10 @@ impl Established {
     pub fn on_answer(self: Box<Self>, sa: &mut Sa, cx: &mut Context, ticket: Ticket, answer: Answer) -> Next {
         match create_child::on_answer(self, sa, cx, ticket, answer) {
             Ok(next) => next,
-            Err((this, answer)) => this.on_counters(sa, cx, ticket, answer),
+            Err((this, answer)) => match this.on_rekey_answer(sa, cx, ticket, answer) {
+                Ok(next) => next,
+                Err((this, answer)) => this.on_counters(sa, cx, ticket, answer),
+            },
         }
     }
 
@@ -241,48 +287,6 @@ impl Established {
             None => self.queue_probe(),
         }
         self.next_request(sa, cx)
-    }
-
-    /// Sends the next request if none is under way (a window of one, RFC 7296 section 2.3).
-    pub fn advance(self, sa: &mut Sa, cx: &mut Context) -> Next {
-        Box::new(self).next_request(sa, cx)
-    }
-
-    fn next_request(self: Box<Self>, sa: &mut Sa, cx: &mut Context) -> Next {
-        let mut this = self;
-        if this.outstanding.is_some() {
-            return Ok(State::Established(this));
-        }
-        let Some(work) = this.queue.pop_front() else {
-            return Ok(State::Established(this));
-        };
-        if work == Work::DeleteIke {
-            this.record(sa, cx);
-        }
-        let chain = exchange::request(&work);
-        let id = this.next_out;
-        let envelope = this.envelope(sa, work.exchange(), false, id);
-        let bytes = match this.channel.seal(&envelope, &chain) {
-            Ok(bytes) => bytes,
-            Err(e) => return refuse(Refusal::new(Party::Us, Cause::Local(e.to_string()))),
-        };
-        this.next_out += 1;
-        let pending = Pending::new(bytes.clone(), cx.now, this.parties.connection.retransmit);
-        sa.send(cx, bytes, describe_v2(envelope.header(), chain.first(), chain.bytes()));
-        this.outstanding = Some(Outstanding { work, id, pending });
-        Ok(State::Established(this))
-    }
-
-    fn envelope(&self, sa: &Sa, exchange: ExchangeType, response: bool, message_id: u32) -> Envelope {
-        let (spi_i, spi_r) = (sa.spi_i, sa.spi_r);
-        Envelope {
-            spi_i,
-            spi_r,
-            exchange,
-            initiator: sa.initiator,
-            response,
-            message_id,
-        }
     }
 
     pub fn on_message(mut self: Box<Self>, sa: &mut Sa, cx: &mut Context, message: &Message<'_>) -> Next {
@@ -337,32 +341,6 @@ impl Established {
         Err(Box::new((State::Established(self), Refusal::new(Party::Us, cause))))
     }
 
-    fn on_response(mut self: Box<Self>, sa: &mut Sa, cx: &mut Context, message: &Message<'_>) -> Next {
-        let awaited = self
-            .outstanding
-            .as_ref()
-            .is_some_and(|o| o.id == message.header.message_id);
-        let opened = if awaited { self.channel.open(message) } else { None };
-        let Some(opened) = opened else {
-            sa.dropped(cx, "response that is not awaited or does not open");
-            return Ok(State::Established(self));
-        };
-        self.last_heard = cx.now;
-        sa.received(
-            cx,
-            message.bytes.len(),
-            describe_v2(message.header, opened.first, &opened.bytes),
-        );
-        match self.outstanding.take().map(|o| o.work) {
-            Some(Work::DeleteIke) => {
-                let reason = self.closing.clone().unwrap_or_else(|| "deleted".into());
-                self.forget_all(sa, cx, &reason);
-                Ok(gone(reason))
-            }
-            Some(Work::Probe) | None => self.next_request(sa, cx),
-        }
-    }
-
     /// Answers the peer's request and remembers the answer.
     pub fn respond(&mut self, sa: &mut Sa, cx: &mut Context, envelope: Envelope, chain: &PayloadChain) {
         let Ok(bytes) = self.channel.seal(&envelope, chain) else {
@@ -387,8 +365,7 @@ impl Established {
 
     /// Takes a child out of plane and store. The caller took it out of `children`.
     pub fn forget_child(&self, sa: &Sa, cx: &mut Context, child: &ChildSa, reason: &str) {
-        cx.ask(Asker::Sa(sa.slot), Question::Plane(PlaneOp::RemoveOutbound(child.id)));
-        cx.ask(Asker::Sa(sa.slot), Question::Plane(PlaneOp::RemoveInbound(child.id)));
+        remove_from_plane(sa, cx, child.id);
         record(
             cx,
             SaDelta::ChildGone {
@@ -402,4 +379,9 @@ impl Established {
             reason: reason.into(),
         });
     }
+}
+
+fn remove_from_plane(sa: &Sa, cx: &mut Context, child: ChildId) {
+    cx.ask(Asker::Sa(sa.slot), Question::Plane(PlaneOp::RemoveOutbound(child)));
+    cx.ask(Asker::Sa(sa.slot), Question::Plane(PlaneOp::RemoveInbound(child)));
 }

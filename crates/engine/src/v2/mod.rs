@@ -12,3 +12,4 @@ pub(crate) mod rules;
 pub(crate) mod sa_init;
 pub(crate) mod sa_init_responder;
 pub(crate) mod state;
+pub(crate) mod window;

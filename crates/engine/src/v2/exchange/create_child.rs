@@ -194,7 +194,7 @@ fn refuse(mut this: Box<Established>, sa: &mut Sa, cx: &mut Context, envelope: E
 
 fn read(this: &Established, sa: &Sa, cx: &mut Context, parsed: &Parsed<'_>) -> Result<Wish, Box<No>> {
     let syntax = |cause| Box::new(No::new(NotifyType::INVALID_SYNTAX, Refusal::new(Party::Us, cause)));
-    if this.is_closing() {
+    if this.is_closing() || parsed.notify(NotifyType::REKEY_SA).is_some_and(|n| this.rekeys(n.spi)) {
         return Err(Box::new(No::quiet(NotifyType::TEMPORARY_FAILURE)));
     }
     let offers = parsed
@@ -298,6 +298,8 @@ fn install(
         remote_ts: wish.remote_ts.clone(),
         path: sa.path.outer(cx.policy.ports),
         seen_in: 0,
+        replaced: false,
+        rekey_at: cx.rekey_at(wish.policy.rekey),
     };
     let input = KeyInput {
         provider: cx.provider,
@@ -359,7 +361,10 @@ fn grant(
     match wish.replaces {
         Some(old) => {
             this.held.push((id, old, outbound));
-            if let Some(old) = this.children.iter().find(|c| c.id == old) {
+            if let Some(old) = this.children.iter_mut().find(|c| c.id == old) {
+                // The peer has replaced it and deletes it.
+                old.rekey_at = None;
+                old.replaced = true;
                 record(cx, SaDelta::Child(old.facts(sa.id, "rekeyed")));
             }
             cx.event(Event::ChildRekeyed { old, new: id });
@@ -372,6 +377,17 @@ fn grant(
     cx.event(child.established_event(sa.id));
     this.children.push(child);
     Ok(State::Established(this))
+}
+
+impl Incoming {
+    /// The new child, once the plane was asked for it.
+    pub fn made(&self) -> Option<ChildId> {
+        if let Stage::Installing { child, .. } = &self.stage {
+            Some(child.id)
+        } else {
+            None
+        }
+    }
 }
 
 /// The peer sends on a new SA, or deletes the old one: now we send on the new one too.

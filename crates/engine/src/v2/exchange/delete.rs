@@ -15,6 +15,13 @@ pub(super) fn request_ike() -> PayloadChain {
     chain
 }
 
+/// Our half of a pair, by the SPI that we receive on.
+pub(super) fn request_child(child: &ChildSa) -> PayloadChain {
+    let mut chain = PayloadChain::new();
+    chain.push(&Payload::Delete(Delete::esp(&child.spi_in.to_be_bytes())));
+    chain
+}
+
 /// The peer deletes ESP SAs, named by the SPIs it receives on. Our halves of the pairs go too and are named in the
 /// answer; SPIs that we do not know are passed over (section 1.4.1).
 pub(super) fn children(
@@ -38,6 +45,7 @@ pub(super) fn children(
     this.children = kept;
     let mut ours = vec![];
     for child in gone {
+        this.held.retain(|(new, ..)| *new != child.id);
         create_child::switch(this, sa, cx, |_, old| old == child.id);
         ours.extend_from_slice(&child.spi_in.to_be_bytes());
         this.forget_child(sa, cx, &child, "deleted by the peer");

@@ -4,39 +4,49 @@ pub(crate) mod create_child;
 mod delete;
 mod informational;
 mod probe;
+pub(crate) mod rekey_child;
 
-use handfast_wire::header::ExchangeType;
+use handfast_plane::op::ChildId;
 use handfast_wire::v2::PayloadChain;
 
 use crate::context::Context;
 use crate::event::Event;
 use crate::retransmit::Pending;
+use crate::v2::established::Established;
 use crate::v2::state::Sa;
 
 pub(crate) use informational::informational;
 
 /// A request to make.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Work {
     /// Ask whether the peer lives.
     Probe,
     /// Delete this IKE SA.
     DeleteIke,
+    /// Replace this child.
+    RekeyChild(ChildId),
+    /// Delete this child, which was replaced.
+    DeleteChild(ChildId),
 }
 
-impl Work {
-    pub fn exchange(&self) -> ExchangeType {
-        match self {
-            Self::Probe | Self::DeleteIke => ExchangeType::INFORMATIONAL,
-        }
-    }
+/// A request that was made, with what its answer needs.
+pub(crate) enum Sent {
+    Probe,
+    DeleteIke,
+    RekeyChild(Box<rekey_child::Request>),
+    DeleteChild(ChildId),
 }
 
-/// The payloads of a request.
-pub(crate) fn request(work: &Work) -> PayloadChain {
+/// Payloads of the requests that need no answer of the driver first; `None` if there is nothing to ask any more.
+pub(crate) fn simple(this: &Established, work: Work) -> Option<(PayloadChain, Sent)> {
     match work {
-        Work::Probe => probe::request(),
-        Work::DeleteIke => delete::request_ike(),
+        Work::Probe => Some((probe::request(), Sent::Probe)),
+        Work::DeleteIke => Some((delete::request_ike(), Sent::DeleteIke)),
+        Work::DeleteChild(id) => this
+            .child(id)
+            .map(|child| (delete::request_child(child), Sent::DeleteChild(id))),
+        Work::RekeyChild(_) => None,
     }
 }
 

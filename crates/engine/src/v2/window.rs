@@ -1,0 +1,223 @@
+//! Our side of the window: one request at a time (RFC 7296 section 2.3), and what follows its answer.
+
+use handfast_plane::op::ChildId;
+use handfast_wire::describe::describe_v2;
+use handfast_wire::header::ExchangeType;
+use handfast_wire::v2::{Message, PayloadChain};
+
+use crate::context::Context;
+use crate::input::Answer;
+use crate::output::Ticket;
+use crate::refusal::{Cause, Party, Refusal};
+use crate::retransmit::Pending;
+use crate::v2::established::Established;
+use crate::v2::exchange::rekey_child::{self, Then, Working};
+use crate::v2::exchange::{self, Sent, Work};
+use crate::v2::message::{Envelope, Parsed};
+use crate::v2::state::{Next, Sa, State, gone, refuse};
+
+/// A request of ours under way.
+pub(crate) struct Outstanding {
+    sent: Sent,
+    id: u32,
+    pub pending: Pending,
+}
+
+/// What our side is doing.
+pub(crate) enum Turn {
+    Idle,
+    /// A rekey between messages.
+    Rekeying(Working),
+    Waiting(Box<Outstanding>),
+}
+
+impl Turn {
+    /// The child that is being replaced or, replaced already, deleted.
+    fn old(&self) -> Option<ChildId> {
+        match self {
+            Self::Idle => None,
+            Self::Rekeying(working) => Some(working.old()),
+            Self::Waiting(outstanding) => match &outstanding.sent {
+                Sent::RekeyChild(request) => Some(request.old),
+                Sent::DeleteChild(old) => Some(*old),
+                Sent::Probe | Sent::DeleteIke => None,
+            },
+        }
+    }
+}
+
+impl Established {
+    pub fn advance(self, sa: &mut Sa, cx: &mut Context) -> Next {
+        Box::new(self).next_request(sa, cx)
+    }
+
+    /// Begins the next work item if nothing is under way.
+    pub fn next_request(mut self: Box<Self>, sa: &mut Sa, cx: &mut Context) -> Next {
+        while matches!(self.turn, Turn::Idle) {
+            let Some(work) = self.queue.pop_front() else { break };
+            if let Work::RekeyChild(old) = work {
+                let then = rekey_child::begin(&self, sa, cx, old);
+                return self.follow(sa, cx, then);
+            }
+            if work == Work::DeleteIke {
+                self.record(sa, cx);
+            }
+            if let Some((chain, sent)) = exchange::simple(&self, work) {
+                return self.send_request(sa, cx, ExchangeType::INFORMATIONAL, &chain, sent);
+            }
+        }
+        Ok(State::Established(self))
+    }
+
+    fn follow(mut self: Box<Self>, sa: &mut Sa, cx: &mut Context, then: Then) -> Next {
+        let refusal = match then {
+            Then::Wait(working) => {
+                self.turn = Turn::Rekeying(working);
+                return Ok(State::Established(self));
+            }
+            Then::Send(chain, request) => {
+                let sent = Sent::RekeyChild(request);
+                return self.send_request(sa, cx, ExchangeType::CREATE_CHILD_SA, &chain, sent);
+            }
+            Then::Done(refusal) => refusal,
+        };
+        self.turn = Turn::Idle;
+        let next = self.next_request(sa, cx);
+        match (next, refusal) {
+            (Ok(state), Some(refusal)) => Err(Box::new((state, refusal))),
+            (next, _) => next,
+        }
+    }
+
+    fn send_request(
+        mut self: Box<Self>,
+        sa: &mut Sa,
+        cx: &mut Context,
+        exchange: ExchangeType,
+        chain: &PayloadChain,
+        sent: Sent,
+    ) -> Next {
+        let id = self.next_out;
+        let envelope = self.envelope(sa, exchange, false, id);
+        let bytes = match self.channel.seal(&envelope, chain) {
+            Ok(bytes) => bytes,
+            Err(e) => return refuse(Refusal::new(Party::Us, Cause::Local(e.to_string()))),
+        };
+        // RFC 7296 section 2.2: an SA whose message IDs are used up ends; in practice it is replaced long before.
+        let Some(next) = self.next_out.checked_add(1) else {
+            return Ok(gone("its message IDs are used up"));
+        };
+        self.next_out = next;
+        let pending = Pending::new(bytes.clone(), cx.now, self.parties.connection.retransmit);
+        sa.send(cx, bytes, describe_v2(envelope.header(), chain.first(), chain.bytes()));
+        self.turn = Turn::Waiting(Box::new(Outstanding { sent, id, pending }));
+        Ok(State::Established(self))
+    }
+
+    /// The header of a message on this SA.
+    pub fn envelope(&self, sa: &Sa, exchange: ExchangeType, response: bool, message_id: u32) -> Envelope {
+        let (spi_i, spi_r) = (sa.spi_i, sa.spi_r);
+        Envelope {
+            spi_i,
+            spi_r,
+            exchange,
+            initiator: sa.initiator,
+            response,
+            message_id,
+        }
+    }
+
+    /// A response of the peer.
+    pub fn on_response(mut self: Box<Self>, sa: &mut Sa, cx: &mut Context, message: &Message<'_>) -> Next {
+        let id = message.header.message_id;
+        let awaited = matches!(&self.turn, Turn::Waiting(o) if o.id == id);
+        let opened = if awaited { self.channel.open(message) } else { None };
+        let Some(opened) = opened else {
+            sa.dropped(cx, "response that is not awaited or does not open");
+            return Ok(State::Established(self));
+        };
+        self.last_heard = cx.now;
+        let summary = describe_v2(message.header, opened.first, &opened.bytes);
+        sa.received(cx, message.bytes.len(), summary);
+        let Turn::Waiting(outstanding) = std::mem::replace(&mut self.turn, Turn::Idle) else {
+            return Ok(State::Established(self));
+        };
+        match outstanding.sent {
+            Sent::DeleteIke => {
+                let reason = self.closing.clone().unwrap_or_else(|| "deleted".into());
+                self.forget_all(sa, cx, &reason);
+                Ok(gone(reason))
+            }
+            Sent::Probe => self.next_request(sa, cx),
+            Sent::DeleteChild(old) => {
+                self.drop_child(sa, cx, old, "replaced");
+                self.next_request(sa, cx)
+            }
+            Sent::RekeyChild(request) => {
+                let then = match Parsed::read(opened.first, &opened.bytes) {
+                    Ok(parsed) => rekey_child::on_response(&mut self, sa, cx, *request, &parsed),
+                    Err(cause) => {
+                        self.rekey_later(cx, request.old);
+                        Then::Done(Some(Refusal::new(Party::Us, cause)))
+                    }
+                };
+                self.follow(sa, cx, then)
+            }
+        }
+    }
+
+    /// An answer of the driver for a rekey of ours. Others' answers are handed back.
+    pub fn on_rekey_answer(
+        mut self: Box<Self>,
+        sa: &mut Sa,
+        cx: &mut Context,
+        ticket: Ticket,
+        answer: Answer,
+    ) -> Result<Next, (Box<Self>, Answer)> {
+        match std::mem::replace(&mut self.turn, Turn::Idle) {
+            Turn::Rekeying(working) if working.awaits(ticket) => {
+                let then = rekey_child::on_answer(&mut self, sa, cx, working, answer);
+                Ok(self.follow(sa, cx, then))
+            }
+            turn => {
+                self.turn = turn;
+                Err((self, answer))
+            }
+        }
+    }
+
+    /// The peer does not answer: it is dead (RFC 7296 section 2.4).
+    pub fn dead(mut self: Box<Self>, sa: &mut Sa, cx: &mut Context, sent: u32) -> Next {
+        self.forget_all(sa, cx, "the peer does not answer");
+        if let Some(reason) = self.closing {
+            return Ok(gone(format!("{reason} (the peer did not confirm)")));
+        }
+        let cause = Cause::Timeout {
+            waiting_for: "INFORMATIONAL response",
+            sent,
+        };
+        refuse(Refusal::new(Party::Peer, cause).look_at(&self.parties.connection.place))
+    }
+
+    /// Whether we are replacing the child that the peer receives on with this SPI.
+    pub fn rekeys(&self, spi: &[u8]) -> bool {
+        let queued = self.queue.iter().filter_map(|w| {
+            if let Work::DeleteChild(old) = w {
+                Some(*old)
+            } else {
+                None
+            }
+        });
+        let mut ours = self.turn.old().into_iter().chain(queued);
+        ours.any(|old| self.child(old).is_some_and(|c| c.spi_out.to_be_bytes() == spi))
+    }
+
+    /// The child of a rekey that the plane may hold already.
+    pub fn half_made(&self) -> Option<ChildId> {
+        if let Turn::Rekeying(working) = &self.turn {
+            working.made()
+        } else {
+            None
+        }
+    }
+}
