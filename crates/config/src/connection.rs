@@ -7,11 +7,10 @@ use std::time::Duration;
 use handfast_auth::{Identity, IdentityPattern};
 use handfast_engine::policy::{Authentication, ChildPolicy, Connection, Remote, Retransmit, Start, UdpEncapsulation};
 use handfast_plane::op::Mode;
-use handfast_wire::selector::TrafficSelector;
 
-use crate::section::{Reader, Section, parse};
+use crate::section::{Reader, Section};
 use crate::units::{SPAN, Span};
-use crate::{algorithms, ends, psk};
+use crate::{algorithms, ends, psk, subnets};
 
 /// A connection and where it is written.
 pub(crate) struct Read {
@@ -19,7 +18,6 @@ pub(crate) struct Read {
     pub at: usize,
 }
 
-const SUBNET: &str = "a subnet such as \"10.1.0.0/16\", or a list of them";
 const IDENTITY: &str = "a name such as \"a.example.net\", an address, an e-mail address, or keyid:...";
 const DAY: Duration = Duration::from_secs(86_400);
 /// Waiting longer for a first answer than this is no retransmission.
@@ -125,18 +123,7 @@ fn child(name: &str, at: usize, s: &mut Section<'_, '_>, reader: &mut Reader<'_>
         let hint = "the userspace plane carries tunnels only";
         reader.error(s.at_of("mode"), message, "mode = \"tunnel\"", hint);
     }
-    let local_ts = selectors(s, reader, "local_subnet");
-    let remote_ts = selectors(s, reader, "remote_subnet");
-    let common = |v4| {
-        [&local_ts, &remote_ts]
-            .iter()
-            .all(|ts| ts.iter().any(|t| t.start.is_ipv4() == v4))
-    };
-    if !local_ts.is_empty() && !remote_ts.is_empty() && !common(true) && !common(false) {
-        let message = format!("local_subnet and remote_subnet of {name} are of different families");
-        let expected = "both IPv4, both IPv6, or both of both";
-        reader.error(s.at_of("remote_subnet"), message, expected, "");
-    }
+    let (local_ts, remote_ts) = subnets::read(s, reader, name);
     ChildPolicy {
         name: name.to_string(),
         place: reader.place(at),
@@ -144,22 +131,7 @@ fn child(name: &str, at: usize, s: &mut Section<'_, '_>, reader: &mut Reader<'_>
         local_ts,
         remote_ts,
         esp: algorithms::esp(s, reader),
-        rekey: span(s, reader, "rekey").unwrap_or(Duration::from_secs(3600)),
     }
-}
-
-fn selectors(s: &mut Section<'_, '_>, reader: &mut Reader<'_>, key: &'static str) -> Vec<TrafficSelector> {
-    let mut list: Vec<TrafficSelector> = vec![];
-    for (text, at) in s.texts(reader, key, SUBNET) {
-        match parse(reader, key, &text, at, SUBNET) {
-            Some(ts) if list.contains(&ts) => {
-                reader.error(at, format!("{key}: {text} is there twice"), "each once", "");
-            }
-            Some(ts) => list.push(ts),
-            None => {}
-        }
-    }
-    list
 }
 
 /// A duration of at least 100 ms, or off.

@@ -1,6 +1,6 @@
 //! The keys `local` and `remote`, and what follows from them.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use handfast_auth::{Identity, IdentityPattern};
 use handfast_engine::policy::Remote;
@@ -13,9 +13,15 @@ const REMOTE: &str = "an IP address, a DNS name, or \"any\"";
 /// Our addresses; empty for any.
 pub(crate) fn local(s: &mut Section<'_, '_>, reader: &mut Reader<'_>) -> Vec<IpAddr> {
     let mut list = vec![];
-    for (text, at) in s.texts(reader, "local", LOCAL) {
+    let texts = s.texts(reader, "local", LOCAL);
+    let alone = texts.len() == 1;
+    for (text, at) in texts {
         match text.parse::<IpAddr>() {
-            _ if is_any(&text) => {}
+            _ if is_any(&text) && alone => {}
+            _ if is_any(&text) => {
+                let message = format!("local: {text:?} stands beside others");
+                reader.error(at, message, "\"any\" alone, or addresses", "");
+            }
             Ok(address) => {
                 if usable(reader, "local", at, address) && !list.contains(&address) {
                     list.push(address);
@@ -63,7 +69,14 @@ fn is_host_name(name: &str) -> bool {
 
 /// Whether one host can have this address.
 fn usable(reader: &mut Reader<'_>, key: &str, at: usize, address: IpAddr) -> bool {
-    if address.is_unspecified() {
+    if let IpAddr::V6(v6) = address
+        && let Some(v4) = v6.to_ipv4_mapped()
+    {
+        let message = format!("{key}: {address} is an IPv4 address in IPv6's form");
+        reader.error(at, message, &format!("\"{v4}\""), "");
+        return false;
+    }
+    if address.is_unspecified() || address == IpAddr::V4(Ipv4Addr::BROADCAST) {
         let hint = "\"any\" means every address";
         reader.error(at, format!("{key}: {address} is no host's address"), "an address", hint);
         return false;

@@ -10,9 +10,11 @@ mod daemon;
 mod diagnostic;
 mod ends;
 mod mask;
+mod nearest;
 mod overlap;
 mod psk;
 mod section;
+mod subnets;
 mod units;
 
 use std::path::{Path, PathBuf};

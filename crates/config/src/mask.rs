@@ -1,6 +1,6 @@
 //! Takes secrets out of a text that is to be shown. It must work on files that are not even TOML, so it goes by lines.
 
-use crate::section::distance;
+use crate::nearest::distance;
 
 /// The text with what follows "secret =", or something spelt like it, as asterisks. Offsets and lines stay the same.
 pub(crate) fn mask(text: &str) -> String {

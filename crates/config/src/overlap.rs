@@ -1,62 +1,114 @@
-//! Two connections that want the same packets.
+//! Connections that want the same packets.
 
-use std::fmt::Display;
+use std::fmt;
+use std::net::IpAddr;
 
 use handfast_engine::policy::{ChildPolicy, Connection, Remote};
+use handfast_wire::selector::TrafficSelector;
 
 use crate::connection::Read;
 use crate::section::Reader;
 
-/// Refuses the same selectors twice towards fixed peers: packets could only go to one. Peers from anywhere are told
-/// apart when they come.
+/// Refuses the same selectors twice towards fixed peers, since packets could only go to one, and warns where chance
+/// decides. Peers from anywhere are told apart when they come.
 pub(crate) fn check(list: &[Read], reader: &mut Reader<'_>) {
-    let fixed: Vec<&Read> = list.iter().filter(|r| r.connection.remote != Remote::Any).collect();
-    for (n, one) in fixed.iter().enumerate() {
-        let selectors = selectors(&one.connection);
-        let same = fixed
-            .iter()
-            .take(n)
-            .find(|o| self::selectors(&o.connection) == selectors);
-        let Some(other) = same else { continue };
-        let (name, first) = (&one.connection.name, &other.connection);
-        let hint = format!(
-            "packets could only go to one of them; {} is at {}",
-            first.name, first.place
-        );
-        let message = format!("{} and {name} have the same subnets", first.name);
-        reader.error(one.at, message, "other subnets for each peer", &hint);
+    let fixed = list.iter().filter(|r| r.connection.remote != Remote::Any);
+    let fixed: Vec<(&Read, Vec<Pair>)> = fixed.map(|r| (r, pairs(&r.connection))).collect();
+    for (n, (one, mine)) in fixed.iter().enumerate() {
+        for (other, theirs) in fixed.iter().take(n) {
+            let (name, first) = (&one.connection.name, &other.connection);
+            let place = format!("{} is at {}", first.name, first.place);
+            if let Some((local, remote)) = mine.iter().find(|p| theirs.contains(p)) {
+                let all = mine.iter().all(|p| theirs.contains(p)) && theirs.iter().all(|p| mine.contains(p));
+                let message = if all {
+                    format!("{} and {name} have the same subnets", first.name)
+                } else {
+                    format!("{} and {name} both have {local} to {remote}", first.name)
+                };
+                let hint = format!("packets could only go to one of them; {place}");
+                reader.error(one.at, message, "other subnets for each peer", &hint);
+                // Of three alike, the third is no more wrong than the second.
+                break;
+            }
+            let mut all = mine.iter().flat_map(|m| theirs.iter().map(move |t| (m, t)));
+            if let Some((local, remote)) = all.find_map(|(m, t)| contested(m, t)) {
+                let message = format!("{} and {name} overlap from {local} to {remote}", first.name);
+                let hint = format!("packets go to the smaller remote_subnet, then to whichever came up last; {place}");
+                reader.warning(one.at, message, &hint);
+            }
+        }
     }
 }
 
-/// What its children select, in an order that does not depend on how it is written.
-fn selectors(c: &Connection) -> Vec<(Vec<String>, Vec<String>)> {
-    c.children.iter().map(|child| pair(c, child)).collect()
+/// One end of the packets of a connection.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Side {
+    Selector(TrafficSelector),
+    /// The address of whichever interface it turns out to be.
+    Own,
+    /// The address that a name turns out to have.
+    Name(String),
 }
 
-fn pair(c: &Connection, child: &ChildPolicy) -> (Vec<String>, Vec<String>) {
-    let local = match child.local_ts.as_slice() {
-        [] => sorted(&c.local),
-        some => sorted(some),
-    };
-    let remote = match (child.remote_ts.as_slice(), &c.remote) {
-        ([], Remote::Address(address)) => vec![address.to_string()],
-        ([], Remote::Name(name)) => vec![name.clone()],
-        (some, _) => sorted(some),
-    };
-    (local, remote)
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Selector(ts) => ts.fmt(f),
+            Self::Own => f.write_str("our address"),
+            Self::Name(name) => f.write_str(name),
+        }
+    }
 }
 
-fn sorted<T: Display>(list: &[T]) -> Vec<String> {
-    let mut list: Vec<String> = list
-        .iter()
-        .map(|t| {
-            t.to_string()
-                .trim_end_matches("/32")
-                .trim_end_matches("/128")
-                .to_string()
-        })
-        .collect();
-    list.sort();
-    list.dedup();
-    list
+impl Side {
+    fn host(address: IpAddr) -> Self {
+        Self::Selector(TrafficSelector::from_subnet(address, 128))
+    }
+
+    fn ipv4(&self) -> Option<bool> {
+        match self {
+            Self::Selector(ts) => Some(ts.start.is_ipv4()),
+            Self::Own | Self::Name(_) => None,
+        }
+    }
+}
+
+/// From and to.
+type Pair = (Side, Side);
+
+fn pairs(c: &Connection) -> Vec<Pair> {
+    c.children.iter().flat_map(|child| pairs_of(c, child)).collect()
+}
+
+fn pairs_of(c: &Connection, child: &ChildPolicy) -> Vec<Pair> {
+    let written = |ts: &[TrafficSelector]| ts.iter().copied().map(Side::Selector).collect();
+    let local: Vec<Side> = match (child.local_ts.as_slice(), c.local.as_slice()) {
+        ([], []) => vec![Side::Own],
+        ([], addresses) => addresses.iter().copied().map(Side::host).collect(),
+        (some, _) => written(some),
+    };
+    let remote: Vec<Side> = match (child.remote_ts.as_slice(), &c.remote) {
+        ([], Remote::Address(address)) => vec![Side::host(*address)],
+        ([], Remote::Name(name)) => vec![Side::Name(name.to_ascii_lowercase())],
+        (some, _) => written(some),
+    };
+    let all = local.iter().flat_map(|l| remote.iter().map(move |r| (l, r)));
+    // No packet goes from one family to the other.
+    all.filter(|(l, r)| l.ipv4().zip(r.ipv4()).is_none_or(|(l, r)| l == r))
+        .map(|(l, r)| (l.clone(), r.clone()))
+        .collect()
+}
+
+/// Packets that both take, unless one has the smaller network at the peer's end: it then wins, which is what is meant
+/// by a network within another (a branch and the default route).
+fn contested(one: &Pair, other: &Pair) -> Option<(TrafficSelector, TrafficSelector)> {
+    let (Side::Selector(l1), Side::Selector(r1)) = one else {
+        return None;
+    };
+    let (Side::Selector(l2), Side::Selector(r2)) = other else {
+        return None;
+    };
+    let nested = r1 != r2 && (r1.contains(r2) || r2.contains(r1));
+    let both = (l1.intersect(l2)?, r1.intersect(r2)?);
+    (!nested).then_some(both)
 }

@@ -12,7 +12,9 @@ const MAKE: &str = "`openssl rand -base64 32` makes a good one";
 
 pub(crate) fn read(s: &mut Section<'_, '_>, reader: &mut Reader<'_>, name: &str, at: usize) -> Option<Secret> {
     let (inline, file) = (s.has("secret"), s.has("secret_file"));
+    // Erased however this ends.
     let written = s.text(reader, "secret", FORMS);
+    let written = written.map(|(text, at)| (Secret::new(text.into_bytes()), at));
     let named = s.text(reader, "secret_file", "a path");
     if let Some((_, at)) = &written {
         reader.secret_at = Some(*at);
@@ -27,27 +29,27 @@ pub(crate) fn read(s: &mut Section<'_, '_>, reader: &mut Reader<'_>, name: &str,
         reader.error(at, format!("{name} has no secret"), expected, MAKE);
         return None;
     }
-    let (octets, at) = match (written, named) {
-        (Some((text, at)), _) => (text.into_bytes(), at),
+    let (written, at) = match (written, named) {
+        (Some(written), _) => written,
         (None, Some((path, at))) => (reader.secret_file(at, &path)?, at),
         (None, None) => return None,
     };
-    let octets = match units::secret(octets) {
-        Ok(octets) => octets,
+    let secret = match units::secret(written) {
+        Ok(secret) => secret,
         Err(why) => {
             let message = format!("the secret of {name} is {why}");
             reader.error(at, message, FORMS, "");
             return None;
         }
     };
-    if octets.is_empty() {
+    if secret.is_empty() {
         let message = format!("the secret of {name} is empty");
         reader.error(at, message, "at least 16 random octets", MAKE);
         return None;
     }
-    if octets.len() < SHORT {
-        let message = format!("the secret of {name} has only {} octets", octets.len());
+    if secret.len() < SHORT {
+        let message = format!("the secret of {name} has only {} octets", secret.len());
         reader.warning(at, message, MAKE);
     }
-    Some(Secret::new(octets))
+    Some(secret)
 }

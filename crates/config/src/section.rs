@@ -1,14 +1,15 @@
 //! Walking through TOML tables: every key is asked for by name and type, and what nobody asked for is a mistake.
 
-use std::cmp::Reverse;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use handfast_crypto::secret::Secret;
 use toml::de::{DeTable, DeValue};
 
 use crate::FileReader;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::mask::mask;
+use crate::nearest::nearest;
 
 const KNOWN: &str = "a key of docs/configuration.md";
 
@@ -137,7 +138,7 @@ impl<'t> Reader<'t> {
     }
 
     /// The secret in a file of its own, without the line's end.
-    pub fn secret_file(&mut self, at: usize, named: &str) -> Option<Vec<u8>> {
+    pub fn secret_file(&mut self, at: usize, named: &str) -> Option<Secret> {
         let beside = Path::new(self.file).parent().unwrap_or(Path::new(""));
         let path = beside.join(named);
         if !self.check_mode_of(at, &path) {
@@ -145,8 +146,10 @@ impl<'t> Reader<'t> {
         }
         match self.files.read(&path) {
             Ok(octets) => {
-                let end = octets.iter().rposition(|o| !b"\r\n".contains(o)).map_or(0, |n| n + 1);
-                Some(octets.into_iter().take(end).collect())
+                let octets = Secret::new(octets);
+                let whole = octets.as_bytes();
+                let end = whole.iter().rposition(|o| !b"\r\n".contains(o)).map_or(0, |n| n + 1);
+                Some(Secret::from(&whole[..end]))
             }
             Err(why) => {
                 self.error(at, format!("{}: {why}", path.display()), "a file that can be read", "");
@@ -245,6 +248,11 @@ impl<'a, 'i> Section<'a, 'i> {
             return vec![];
         };
         let items: Vec<(&DeValue<'_>, usize)> = match value {
+            DeValue::Array(list) if list.is_empty() => {
+                let hint = format!("without {key} the default is taken");
+                reader.error(at, format!("{key} is an empty list"), expected, &hint);
+                return vec![];
+            }
             DeValue::Array(list) => list.iter().map(|v| (v.get_ref(), v.span().start)).collect(),
             one => vec![(one, at)],
         };
@@ -314,14 +322,8 @@ impl<'a, 'i> Section<'a, 'i> {
             if self.asked.contains(&key) {
                 continue;
             }
-            // Of equally near keys the longest shares most with what was written.
-            let near = self
-                .asked
-                .iter()
-                .map(|a| (distance(key, a), Reverse(a.len()), *a))
-                .min();
-            let (expected, hint) = match near.filter(|(d, ..)| *d <= 3) {
-                Some((_, _, near)) => (KNOWN.to_string(), format!("did you mean {near}?")),
+            let (expected, hint) = match nearest(key, &self.asked) {
+                Some(near) => (KNOWN.to_string(), format!("did you mean {near}?")),
                 None => {
                     let mut known = self.asked.clone();
                     known.sort_unstable();
@@ -359,19 +361,4 @@ fn kind(value: &DeValue<'_>) -> &'static str {
         DeValue::Array(_) => "a list",
         DeValue::Table(_) => "a table",
     }
-}
-
-/// Levenshtein's distance.
-pub(crate) fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = i;
-        row[0] = i + 1;
-        for (j, y) in b.bytes().enumerate() {
-            let above = row[j + 1];
-            row[j + 1] = (diagonal + usize::from(x != y)).min(above + 1).min(row[j] + 1);
-            diagonal = above;
-        }
-    }
-    row[b.len()]
 }

@@ -3,6 +3,8 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use handfast_crypto::secret::Secret;
+
 /// "500ms", "30s", "5m", "1h" or "1d".
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Span(pub Duration);
@@ -33,8 +35,8 @@ impl FromStr for Span {
 
 /// A secret as written: text, "0x" and hexadecimal, or "0s" and base64, as other daemons have it. Other octets are
 /// themselves.
-pub(crate) fn secret(written: Vec<u8>) -> Result<Vec<u8>, &'static str> {
-    let text = std::str::from_utf8(&written).unwrap_or_default();
+pub(crate) fn secret(written: Secret) -> Result<Secret, &'static str> {
+    let text = std::str::from_utf8(written.as_bytes()).unwrap_or_default();
     if let Some(hex) = text.strip_prefix("0x") {
         return from_hex(hex).ok_or("not hexadecimal after 0x");
     }
@@ -44,30 +46,27 @@ pub(crate) fn secret(written: Vec<u8>) -> Result<Vec<u8>, &'static str> {
     Ok(written)
 }
 
-fn from_hex(text: &str) -> Option<Vec<u8>> {
-    let digits: Option<Vec<u8>> = text.chars().map(|c| c.to_digit(16).map(|d| d as u8)).collect();
-    let digits = digits.filter(|d| d.len() % 2 == 0)?;
-    Some(
-        digits
-            .chunks(2)
-            .map(|pair| pair.iter().fold(0, |value, digit| value << 4 | digit))
-            .collect(),
-    )
+// Both look at all before they decode, into room that need not grow: no piece of a secret is left behind.
+
+fn from_hex(text: &str) -> Option<Secret> {
+    let digit = |c: u8| char::from(c).to_digit(16).unwrap_or_default() as u8;
+    let valid = text.len().is_multiple_of(2) && text.bytes().all(|c| c.is_ascii_hexdigit());
+    valid.then(|| {
+        let mut out = Vec::with_capacity(text.len() / 2);
+        let pairs = text.as_bytes().chunks(2);
+        out.extend(pairs.map(|pair| pair.iter().fold(0, |value, c| value << 4 | digit(*c))));
+        Secret::new(out)
+    })
 }
 
-fn from_base64(text: &str) -> Option<Vec<u8>> {
+fn from_base64(text: &str) -> Option<Secret> {
     let body = text.trim_end_matches('=');
-    let mut out = vec![];
+    if body.len() % 4 == 1 || body.bytes().any(|c| sextet(c).is_none()) {
+        return None;
+    }
+    let mut out = Vec::with_capacity(body.len());
     let (mut bits, mut held) = (0u32, 0);
-    for c in body.bytes() {
-        let value = match c {
-            b'A'..=b'Z' => c - b'A',
-            b'a'..=b'z' => c - b'a' + 26,
-            b'0'..=b'9' => c - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => return None,
-        };
+    for value in body.bytes().filter_map(sextet) {
         bits = bits << 6 | u32::from(value);
         held += 6;
         if held >= 8 {
@@ -75,7 +74,19 @@ fn from_base64(text: &str) -> Option<Vec<u8>> {
             out.push((bits >> held) as u8);
         }
     }
-    (body.len() % 4 != 1).then_some(out)
+    Some(Secret::new(out))
+}
+
+/// A digit of base64 (RFC 4648 section 4).
+fn sextet(c: u8) -> Option<u8> {
+    match c {
+        b'A'..=b'Z' => Some(c - b'A'),
+        b'a'..=b'z' => Some(c - b'a' + 26),
+        b'0'..=b'9' => Some(c - b'0' + 52),
+        b'+' => Some(62),
+        b'/' => Some(63),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -94,13 +105,13 @@ mod tests {
 
     #[test]
     fn secrets() {
-        let secret = |written: &[u8]| secret(written.to_vec());
+        let secret = |written: &[u8]| secret(Secret::from(written)).map(|s| s.as_bytes().to_vec());
         assert_eq!(secret(b"0x00ff").unwrap(), [0, 255]);
         assert_eq!(secret(b"0sAP8=").unwrap(), [0, 255]);
         assert_eq!(secret(b"0sTWFu").unwrap(), b"Man");
         assert_eq!(secret(b"plain").unwrap(), b"plain");
         assert_eq!(secret(b"\xff0x").unwrap(), b"\xff0x");
-        for bad in ["0x0", "0xzz", "0s*", "0sA"] {
+        for bad in ["0x0", "0xzz", "0x+1", "0xé", "0s*", "0sA", "0sAA=A"] {
             assert!(secret(bad.as_bytes()).is_err(), "{bad}");
         }
     }
