@@ -131,6 +131,7 @@ fn child(name: &str, at: usize, s: &mut Section<'_, '_>, reader: &mut Reader<'_>
         local_ts,
         remote_ts,
         esp: algorithms::esp(s, reader),
+        rekey: span(s, reader, "rekey").unwrap_or(Duration::from_secs(3600)),
     }
 }
 
