@@ -54,7 +54,7 @@ fn is_secret(key: &str) -> bool {
     let like = ["secret", "psk", "pass", "key"].iter().any(|word| key.contains(word));
     // "start" is three edits away.
     let misspelt = key.len() < 12 && distance(&key, "secret") <= 2;
-    key != "secret_file" && key != "keepalive" && (like || misspelt)
+    !["secret_file", "keepalive", "rekey"].contains(&key.as_str()) && (like || misspelt)
 }
 
 /// To the end of the line; of a text of several lines, to its end.
@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn all_else_stays() {
-        let text = "[connection.a]\nsecret_file = \"a\"\nremote = \"b\" # = c\nike = \"d\"\nkeepalive = \"1s\"\nstart = \"now\"\n";
+        let text = "[connection.a]\nsecret_file = \"a\"\nremote = \"b\" # = c\nike = \"d\"\nkeepalive = \"1s\"\nrekey = \"8h\"\nstart = \"now\"\n";
         assert_eq!(mask(text), text);
     }
 }

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 /// What other daemons call the same thing. A key of ours that is spelt nearly so would mislead.
-const FAMILIAR: [(&str, &str); 40] = [
+const FAMILIAR: [(&str, &str); 44] = [
     ("psk", "secret"),
     ("key", "secret"),
     ("password", "secret"),
@@ -39,6 +39,10 @@ const FAMILIAR: [(&str, &str); 40] = [
     ("dpd", "liveness"),
     ("dpd_delay", "liveness"),
     ("dpddelay", "liveness"),
+    ("rekey_time", "rekey"),
+    ("life_time", "rekey"),
+    ("lifetime", "rekey"),
+    ("keylife", "rekey"),
     ("keyexchange", "version"),
     ("ike_version", "version"),
     ("port", "ike_port"),

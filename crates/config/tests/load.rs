@@ -73,6 +73,7 @@ fn the_smallest_file_has_sane_defaults() {
     assert_eq!(c.remote, Remote::Address("192.0.2.2".parse().unwrap()));
     assert_eq!(c.start, Start::Wait);
     assert_eq!(c.place, "t.toml:1");
+    assert_eq!(c.children[0].rekey, Duration::from_secs(3600));
     assert_eq!(c.remote_id.to_string(), "192.0.2.2");
     assert!(c.ike[0].to_string().contains("gcm16"), "modern first: {}", c.ike[0]);
     assert!(!c.ike.iter().any(|p| p.to_string().contains("sha1")));
@@ -246,6 +247,7 @@ fn every_key_reaches_the_policy() {
         esp = "aes256gcm16-esn"
         udp_encapsulation = "always"
         liveness = "off"
+        rekey = "8h"
         keepalive = "1m"
         retransmit_timeout = "45s"
         retransmit_tries = 0
@@ -256,6 +258,7 @@ fn every_key_reaches_the_policy() {
 
         [connection.b]
         remote = "b.example.net."
+        rekey = "off"
         local_id = "keyid:b"
         secret = "0sAAECAwQFBgcICQ=="
         "#,
@@ -291,6 +294,8 @@ fn every_key_reaches_the_policy() {
     assert_eq!((child.name.as_str(), child.place.as_str()), ("a", a.place.as_str()));
     assert_eq!(child.esp[0].to_string(), "aes256gcm16-esn");
     let text = |ts: &[TrafficSelector]| ts.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+    assert_eq!(child.rekey, Duration::from_secs(8 * 3600));
+    assert_eq!(b.children[0].rekey, Duration::ZERO);
     assert_eq!(text(&child.local_ts), "10.1.0.0/16 2001:db8:1::/48");
     assert_eq!(text(&child.remote_ts), "10.2.0.0/16[tcp/443]");
     assert_eq!((a.start, a.udp_encapsulation), (Start::Now, UdpEncapsulation::Always));
