@@ -29,6 +29,11 @@ use crate::v2::window::Turn;
 /// Wait before a rekey that did not succeed is tried again.
 const REKEY_AGAIN: Duration = Duration::from_secs(30);
 
+/// How long both pairs stand after a rekey of ours, so that packets under way on the old one arrive.
+const OVERLAP: Duration = Duration::from_secs(1);
+/// How long the inbound SA of a deleted child still takes packets.
+const DRAIN: Duration = Duration::from_secs(5);
+
 /// See the module.
 pub(crate) struct Established {
     pub parties: Parties,
@@ -52,6 +57,10 @@ pub(crate) struct Established {
     pub incoming: Option<Incoming>,
     /// Outbound SAs of rekeyed children (new, old) that wait for the peer to use the new one.
     pub held: Vec<(ChildId, ChildId, SaInstall)>,
+    /// Replaced children that are still to be deleted with the peer, and when.
+    pub overlapping: Vec<(Instant, ChildId)>,
+    /// Deleted children whose inbound SA takes what is still on its way, and until when.
+    pub draining: Vec<(Instant, ChildId)>,
     /// Why we are closing, once we are.
     pub closing: Option<String>,
 }
@@ -74,6 +83,8 @@ impl Established {
             query: None,
             incoming: None,
             held: vec![],
+            overlapping: vec![],
+            draining: vec![],
             closing: None,
         }
     }
@@ -117,7 +128,8 @@ impl Established {
     /// Takes all children out of plane and store.
     pub fn forget_all(&mut self, sa: &Sa, cx: &mut Context, reason: &str) {
         let unfinished = [self.half_made(), self.incoming.as_ref().and_then(Incoming::made)];
-        for id in unfinished.into_iter().flatten() {
+        let draining = std::mem::take(&mut self.draining).into_iter().map(|(_, id)| id);
+        for id in unfinished.into_iter().flatten().chain(draining) {
             remove_from_plane(sa, cx, id);
         }
         for child in std::mem::take(&mut self.children) {
@@ -149,7 +161,8 @@ impl Established {
         let keepalive = self
             .sends_keepalives(sa)
             .then_some((self.keepalive_due, Reason::Keepalive));
-        let rekey = self.children.iter().filter_map(|c| c.rekey_at).min();
+        let waits = self.overlapping.iter().chain(&self.draining).map(|(at, _)| *at);
+        let rekey = self.children.iter().filter_map(|c| c.rekey_at).chain(waits).min();
         let rekey = rekey.filter(|_| !self.is_closing()).map(|at| (at, Reason::Rekey));
         earlier(earlier(retransmit, rekey), earlier(liveness, keepalive))
     }
@@ -171,6 +184,7 @@ impl Established {
             });
         }
         self.queue_rekeys(cx);
+        self.end_drained(sa, cx);
         if let Turn::Waiting(outstanding) = &mut self.turn {
             match outstanding.pending.poll(cx.now) {
                 Due::Wait => {}
@@ -201,6 +215,32 @@ impl Established {
         }
     }
 
+    /// Old children whose overlap is over are deleted; inbound SAs that have drained are removed.
+    fn end_drained(&mut self, sa: &Sa, cx: &mut Context) {
+        let over = self.overlapping.extract_if(.., |(at, _)| *at <= cx.now);
+        self.queue.extend(over.map(|(_, id)| Work::DeleteChild(id)));
+        let now = cx.now;
+        for (_, id) in self.draining.extract_if(.., |(at, _)| *at <= now) {
+            cx.ask(Asker::Sa(sa.slot), Question::Plane(PlaneOp::RemoveInbound(id)));
+        }
+    }
+
+    /// A rekey of ours is complete: the old child goes once what was sent on it has arrived.
+    pub fn overlap(&mut self, cx: &Context, old: ChildId) {
+        self.overlapping.push((cx.now + OVERLAP, old));
+        if let Some(old) = self.children.iter_mut().find(|c| c.id == old) {
+            old.replaced = true;
+            old.rekey_at = None;
+        }
+    }
+
+    /// A replaced child is deleted: what the peer sent on it before may still be on its way.
+    pub fn drain(&mut self, sa: &Sa, cx: &mut Context, child: &ChildSa, reason: &str) {
+        cx.ask(Asker::Sa(sa.slot), Question::Plane(PlaneOp::RemoveOutbound(child.id)));
+        self.draining.push((cx.now + DRAIN, child.id));
+        tell_gone(sa, cx, child, reason);
+    }
+
     /// Replaces a child before its time: its sequence numbers run out.
     pub fn rekey_now(&mut self, cx: &Context, id: ChildId) {
         if let Some(child) = self.children.iter_mut().find(|c| c.id == id && !c.replaced) {
@@ -220,16 +260,17 @@ impl Established {
         self.children.iter().find(|c| c.id == id)
     }
 
-    /// Another thing to do, when its turn comes.
-    pub fn enqueue(&mut self, work: Work) {
-        self.queue.push_back(work);
-    }
-
     /// Forgets one child, if it is still there.
     pub fn drop_child(&mut self, sa: &Sa, cx: &mut Context, id: ChildId, reason: &str) {
         let (gone, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut self.children).into_iter().partition(|c| c.id == id);
         self.children = kept;
-        gone.iter().for_each(|child| self.forget_child(sa, cx, child, reason));
+        for child in &gone {
+            if child.replaced {
+                self.drain(sa, cx, child, reason);
+            } else {
+                self.forget_child(sa, cx, child, reason);
+            }
+        }
     }
 
     fn liveness_due(&self, cx: &Context) -> bool {
@@ -366,19 +407,22 @@ impl Established {
     /// Takes a child out of plane and store. The caller took it out of `children`.
     pub fn forget_child(&self, sa: &Sa, cx: &mut Context, child: &ChildSa, reason: &str) {
         remove_from_plane(sa, cx, child.id);
-        record(
-            cx,
-            SaDelta::ChildGone {
-                ike: sa.id,
-                id: child.id.0,
-                reason: reason.into(),
-            },
-        );
-        cx.event(Event::ChildGone {
-            child: child.id,
-            reason: reason.into(),
-        });
+        tell_gone(sa, cx, child, reason);
     }
+}
+
+/// Writes down and reports that a child is gone.
+fn tell_gone(sa: &Sa, cx: &mut Context, child: &ChildSa, reason: &str) {
+    let (ike, id, reason) = (sa.id, child.id, reason.to_string());
+    record(
+        cx,
+        SaDelta::ChildGone {
+            ike,
+            id: id.0,
+            reason: reason.clone(),
+        },
+    );
+    cx.event(Event::ChildGone { child: id, reason });
 }
 
 fn remove_from_plane(sa: &Sa, cx: &mut Context, child: ChildId) {

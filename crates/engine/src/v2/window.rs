@@ -208,7 +208,12 @@ impl Established {
                 None
             }
         });
-        let mut ours = self.turn.old().into_iter().chain(queued);
+        let mut ours = self
+            .turn
+            .old()
+            .into_iter()
+            .chain(queued)
+            .chain(self.overlapping.iter().map(|(_, old)| *old));
         ours.any(|old| self.child(old).is_some_and(|c| c.spi_out.to_be_bytes() == spi))
     }
 

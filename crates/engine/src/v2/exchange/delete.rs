@@ -48,7 +48,11 @@ pub(super) fn children(
         this.held.retain(|(new, ..)| *new != child.id);
         create_child::switch(this, sa, cx, |_, old| old == child.id);
         ours.extend_from_slice(&child.spi_in.to_be_bytes());
-        this.forget_child(sa, cx, &child, "deleted by the peer");
+        if child.replaced {
+            this.drain(sa, cx, &child, "replaced");
+        } else {
+            this.forget_child(sa, cx, &child, "deleted by the peer");
+        }
     }
     if !ours.is_empty() {
         answer.push(&Payload::Delete(Delete::esp(&ours)));

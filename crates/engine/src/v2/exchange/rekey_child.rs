@@ -22,7 +22,6 @@ use crate::output::{Output, Question, Ticket};
 use crate::refusal::{Cause, Party, Refusal};
 use crate::v2::auth::child_cause;
 use crate::v2::established::Established;
-use crate::v2::exchange::Work;
 use crate::v2::message::Parsed;
 use crate::v2::state::{Sa, record};
 
@@ -334,7 +333,7 @@ pub(crate) fn on_answer(this: &mut Established, sa: &Sa, cx: &mut Context, worki
             cx.event(Event::ChildRekeyed { old, new: child.id });
             cx.event(child.established_event(sa.id));
             this.children.push(*child);
-            this.enqueue(Work::DeleteChild(old));
+            this.overlap(cx, old);
             Then::Done(None)
         }
         (step, _) => Then::Wait(Working { ticket, old, step }),
