@@ -226,11 +226,12 @@ impl Established {
     }
 
     /// A rekey of ours is complete: the old child goes once what was sent on it has arrived.
-    pub fn overlap(&mut self, cx: &Context, old: ChildId) {
+    pub fn overlap(&mut self, sa: &Sa, cx: &mut Context, old: ChildId) {
         self.overlapping.push((cx.now + OVERLAP, old));
         if let Some(old) = self.children.iter_mut().find(|c| c.id == old) {
             old.replaced = true;
             old.rekey_at = None;
+            record(cx, SaDelta::Child(old.facts(sa.id, "rekeyed")));
         }
     }
 

@@ -333,7 +333,7 @@ pub(crate) fn on_answer(this: &mut Established, sa: &Sa, cx: &mut Context, worki
             cx.event(Event::ChildRekeyed { old, new: child.id });
             cx.event(child.established_event(sa.id));
             this.children.push(*child);
-            this.overlap(cx, old);
+            this.overlap(sa, cx, old);
             Then::Done(None)
         }
         (step, _) => Then::Wait(Working { ticket, old, step }),
