@@ -1,16 +1,21 @@
 //! One endpoint: an engine, the answers to its questions, and what came of it.
 
-use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::collections::{BTreeMap, VecDeque};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use handfast_crypto::provider::{CryptoError, RandomSource};
+use handfast_engine::event::KeyLog;
 use handfast_engine::policy::Policy;
-use handfast_engine::{Answer, Engine, EngineConfig, Event, Input, Instant, Output, Question, Transmit};
-use handfast_plane::op::{ChildId, Counters, PlaneOp, PlaneReply, SaInstall};
+use handfast_engine::{Answer, Engine, EngineConfig, Event, Input, Instant, Output, Question, Ticket, Transmit};
+use handfast_plane::op::{ChildId, Counters, Encapsulation, PlaneOp, PlaneReply, SaInstall};
+use handfast_plane::{Inbound, Outbound, Plane, UserspacePlane};
 use handfast_store::{MemoryStore, SaStore};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
+
+use crate::network::Packet;
 
 /// See the module.
 pub struct Host {
@@ -22,6 +27,14 @@ pub struct Host {
     pub events: Vec<Event>,
     /// What the store holds.
     pub store: MemoryStore,
+    /// The key log.
+    pub keys: Vec<KeyLog>,
+    /// Carries the packets.
+    pub plane: UserspacePlane,
+    /// How many packets came out of it.
+    pub delivered: usize,
+    /// How long answers to the engine's questions take.
+    pub lag: Duration,
     /// Inbound SAs that the plane holds.
     pub inbound: BTreeMap<ChildId, SaInstall>,
     /// Outbound SAs that the plane holds.
@@ -31,6 +44,7 @@ pub struct Host {
     /// The plane refuses to install.
     pub plane_broken: bool,
     random: SimRandom,
+    late: VecDeque<(Instant, Ticket, Answer)>,
 }
 
 struct SimRandom(ChaCha20Rng);
@@ -47,7 +61,7 @@ impl Host {
     pub fn new(seed: u8, addresses: Vec<IpAddr>, policy: Policy) -> Self {
         let config = EngineConfig {
             seed: [seed; 32],
-            key_log: false,
+            key_log: true,
             provider: crate::seeded::provider(),
         };
         Self {
@@ -55,11 +69,16 @@ impl Host {
             addresses,
             events: vec![],
             store: MemoryStore::new(),
+            keys: vec![],
+            plane: UserspacePlane::new(crate::seeded::provider()),
+            delivered: 0,
+            lag: Duration::ZERO,
             inbound: BTreeMap::new(),
             outbound: BTreeMap::new(),
             counters: Counters::default(),
             plane_broken: false,
             random: SimRandom(ChaCha20Rng::from_seed([seed; 32])),
+            late: VecDeque::new(),
         }
     }
 
@@ -67,12 +86,98 @@ impl Host {
     pub fn feed(&mut self, now: Instant, input: Input<'_>) -> Vec<Transmit> {
         let mut sent = vec![];
         self.engine.handle(now, input);
+        self.carry_out(now, &mut sent);
+        sent.extend(self.plane_events(now));
+        sent
+    }
+
+    /// Hands the plane's events to the engine.
+    pub fn plane_events(&mut self, now: Instant) -> Vec<Transmit> {
+        let mut sent = vec![];
+        while let Some(event) = self.plane.poll_event() {
+            self.engine.handle(now, Input::Plane(event));
+            self.carry_out(now, &mut sent);
+        }
+        sent
+    }
+
+    /// When the next late answer is due.
+    pub fn next_answer(&self) -> Option<Instant> {
+        self.late.front().map(|(at, ..)| *at)
+    }
+
+    /// Gives the engine the answers that are due.
+    pub fn late_answers(&mut self, now: Instant) -> Vec<Transmit> {
+        let mut sent = vec![];
+        while self.next_answer().is_some_and(|at| at <= now)
+            && let Some((_, ticket, answer)) = self.late.pop_front()
+        {
+            sent.extend(self.feed(now, Input::Answer(ticket, answer)));
+        }
+        sent
+    }
+
+    /// ESP packets that carry an IP packet from the net behind this host to the one behind the other.
+    pub fn packet(&mut self, octets: usize) -> Vec<Packet> {
+        let second = |other: bool| {
+            if (self.addresses[0] == crate::policies::address(0)) != other {
+                1
+            } else {
+                2
+            }
+        };
+        let mut ip = vec![0; octets.max(20)];
+        ip[0] = 0x45;
+        ip[2..4].copy_from_slice(&(octets.max(20) as u16).to_be_bytes());
+        (ip[8], ip[9]) = (64, 253);
+        ip[12..16].copy_from_slice(&[10, second(false), 0, 1]);
+        ip[16..20].copy_from_slice(&[10, second(true), 0, 1]);
+        let sum: u32 = ip[..20]
+            .chunks(2)
+            .map(|c| u32::from(u16::from_be_bytes([c[0], c[1]])))
+            .sum();
+        let folded = (sum & 0xffff) + (sum >> 16);
+        ip[10..12].copy_from_slice(&(!(folded as u16)).to_be_bytes());
+        let mut out = vec![];
+        let Outbound::Send { path, segment_len, .. } = self.plane.outbound(&ip, &mut out) else {
+            return vec![];
+        };
+        let (local, remote) = match path.encapsulation {
+            Encapsulation::Esp => (0, 0),
+            Encapsulation::Udp {
+                local_port,
+                remote_port,
+            } => (local_port, remote_port),
+        };
+        let packet = |bytes: &[u8]| Packet {
+            from: SocketAddr::new(path.local, local),
+            to: SocketAddr::new(path.remote, remote),
+            esp: true,
+            bytes: bytes.to_vec(),
+        };
+        out.chunks(segment_len).map(packet).collect()
+    }
+
+    /// Takes an ESP packet from the network.
+    pub fn esp(&mut self, now: Instant, from: SocketAddr, mut bytes: Vec<u8>) -> Vec<Transmit> {
+        let from = (from.port() != 0).then_some((from.ip(), from.port()));
+        if let Inbound::Deliver { .. } = self.plane.inbound(&mut bytes, from) {
+            self.delivered += 1;
+        }
+        self.plane_events(now)
+    }
+
+    fn carry_out(&mut self, now: Instant, sent: &mut Vec<Transmit>) {
         while let Some(output) = self.engine.poll_output() {
             match output {
                 Output::Transmit(transmit) => sent.push(transmit),
                 Output::Ask(ticket, question) => {
                     let answer = self.answer(question);
-                    self.engine.handle(now, Input::Answer(ticket, answer));
+                    if self.lag.is_zero() {
+                        self.engine.handle(now, Input::Answer(ticket, answer));
+                    } else {
+                        self.late.push_back((now + self.lag, ticket, answer));
+                    }
                 }
                 Output::Record(delta) => {
                     self.store
@@ -80,10 +185,9 @@ impl Host {
                         .unwrap_or_else(|e| panic!("the store refuses {delta:?}: {e}"));
                 }
                 Output::Event(event) => self.events.push(event),
-                Output::KeyLog(_) => {}
+                Output::KeyLog(keys) => self.keys.push(keys),
             }
         }
-        sent
     }
 
     fn answer(&mut self, question: Question) -> Answer {
@@ -107,16 +211,24 @@ impl Host {
     }
 
     fn plane(&mut self, op: PlaneOp) -> PlaneReply {
-        match op {
-            PlaneOp::InstallInbound(_) | PlaneOp::InstallOutbound(_) if self.plane_broken => {
-                return PlaneReply::Failed("out of order".into());
+        if self.plane_broken && matches!(op, PlaneOp::InstallInbound(_) | PlaneOp::InstallOutbound(_)) {
+            return PlaneReply::Failed("out of order".into());
+        }
+        match self.plane.apply(op.clone()) {
+            PlaneReply::Counters(true_ones) => {
+                let mut counters = self.counters;
+                counters.packets_in += true_ones.packets_in;
+                return PlaneReply::Counters(counters);
             }
+            PlaneReply::Done => {}
+            failed => return failed,
+        }
+        match op {
             PlaneOp::InstallInbound(sa) => drop(self.inbound.insert(sa.child, sa)),
             PlaneOp::InstallOutbound(sa) => drop(self.outbound.insert(sa.child, sa)),
             PlaneOp::RemoveInbound(child) => drop(self.inbound.remove(&child)),
             PlaneOp::RemoveOutbound(child) => drop(self.outbound.remove(&child)),
-            PlaneOp::UpdatePath(..) => {}
-            PlaneOp::Query(_) => return PlaneReply::Counters(self.counters),
+            PlaneOp::UpdatePath(..) | PlaneOp::Query(_) => {}
         }
         PlaneReply::Done
     }

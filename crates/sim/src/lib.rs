@@ -2,12 +2,15 @@
 //! seed. Unpublished; it serves the project's tests.
 #![forbid(unsafe_code)]
 
+pub mod forger;
 pub mod host;
 pub mod network;
+pub mod pair;
 pub mod policies;
 pub mod seeded;
 pub mod world;
 
+pub use forger::Forger;
 pub use host::Host;
 pub use network::{Faults, Network};
 pub use world::World;

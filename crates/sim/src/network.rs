@@ -21,13 +21,26 @@ pub struct Faults {
     pub cut: bool,
 }
 
+/// What is under way.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Packet {
+    /// From.
+    pub from: SocketAddr,
+    /// To.
+    pub to: SocketAddr,
+    /// ESP, in UDP or not; else IKE.
+    pub esp: bool,
+    /// The octets.
+    pub bytes: Vec<u8>,
+}
+
 /// See the module.
 pub struct Network {
     /// May be changed while it runs.
     pub faults: Faults,
-    /// All datagrams ever sent, for tests that look at them.
+    /// All IKE datagrams ever sent, for tests that look at them.
     pub sent: Vec<Transmit>,
-    under_way: BTreeMap<(Instant, u64), (SocketAddr, SocketAddr, Vec<u8>)>,
+    under_way: BTreeMap<(Instant, u64), Packet>,
     rng: ChaCha20Rng,
     count: u64,
 }
@@ -45,8 +58,22 @@ impl Network {
         }
     }
 
-    /// Takes a datagram.
+    /// Takes an IKE datagram.
     pub fn send(&mut self, now: Instant, transmit: Transmit) {
+        self.carry(
+            now,
+            Packet {
+                from: transmit.local,
+                to: transmit.remote,
+                esp: false,
+                bytes: transmit.bytes.clone(),
+            },
+        );
+        self.sent.push(transmit);
+    }
+
+    /// Takes any packet.
+    pub fn carry(&mut self, now: Instant, packet: Packet) {
         let copies = if self.chance(self.faults.repeat) { 2 } else { 1 };
         for _ in 0..copies {
             if self.faults.cut || self.chance(self.faults.loss) {
@@ -55,16 +82,16 @@ impl Network {
             let late = if self.chance(self.faults.late) { 900 } else { 0 };
             let delay = Duration::from_millis(5 + u64::from(self.rng.next_u32() % 10) + late);
             self.count += 1;
-            let packet = (transmit.local, transmit.remote, transmit.bytes.clone());
-            self.under_way.insert((now + delay, self.count), packet);
+            self.under_way.insert((now + delay, self.count), packet.clone());
         }
-        self.sent.push(transmit);
     }
 
     /// Puts octets on the wire as anyone could.
     pub fn inject(&mut self, now: Instant, from: SocketAddr, to: SocketAddr, bytes: Vec<u8>) {
         self.count += 1;
-        self.under_way.insert((now, self.count), (from, to, bytes));
+        let esp = false;
+        self.under_way
+            .insert((now, self.count), Packet { from, to, esp, bytes });
     }
 
     /// When the next datagram arrives.
@@ -72,8 +99,8 @@ impl Network {
         self.under_way.keys().next().map(|(at, _)| *at)
     }
 
-    /// A datagram that has arrived: from, to, octets.
-    pub fn arrived(&mut self, now: Instant) -> Option<(SocketAddr, SocketAddr, Vec<u8>)> {
+    /// A packet that has arrived.
+    pub fn arrived(&mut self, now: Instant) -> Option<Packet> {
         let first = *self.under_way.keys().next()?;
         if first.0 > now {
             None

@@ -1,12 +1,11 @@
 //! Hosts, the network between them, and the time.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use handfast_engine::{Command, Input, Instant, Transmit};
 
 use crate::host::Host;
-use crate::network::Network;
+use crate::network::{Network, Packet};
 
 /// See the module.
 pub struct World {
@@ -40,6 +39,15 @@ impl World {
         }
     }
 
+    /// Sends an IP packet of `octets` from the net behind a host to the net behind the other.
+    pub fn packet(&mut self, host: usize, octets: usize) {
+        for packet in self.hosts[host].packet(octets) {
+            self.network.carry(self.now, packet);
+        }
+        let sent = self.hosts[host].plane_events(self.now);
+        self.carry(sent);
+    }
+
     /// Runs until `done`, at most `limit` of virtual time. Returns whether it was done.
     pub fn run_until(&mut self, limit: Duration, done: impl Fn(&World) -> bool) -> bool {
         let end = self.now + limit;
@@ -48,7 +56,8 @@ impl World {
                 return true;
             }
             let deadlines = self.hosts.iter().filter_map(|h| h.engine.deadline()).map(|(at, _)| at);
-            let Some(next) = deadlines.chain(self.network.next_at()).min() else {
+            let answers = self.hosts.iter().filter_map(Host::next_answer);
+            let Some(next) = deadlines.chain(answers).chain(self.network.next_at()).min() else {
                 return false;
             };
             if next > end {
@@ -68,10 +77,12 @@ impl World {
     }
 
     fn tick(&mut self) {
-        while let Some((from, to, bytes)) = self.network.arrived(self.now) {
-            self.deliver(from, to, &bytes);
+        while let Some(packet) = self.network.arrived(self.now) {
+            self.deliver(packet);
         }
         for index in 0..self.hosts.len() {
+            let sent = self.hosts[index].late_answers(self.now);
+            self.carry(sent);
             if self.hosts[index]
                 .engine
                 .deadline()
@@ -83,21 +94,23 @@ impl World {
         }
     }
 
-    fn deliver(&mut self, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
+    fn deliver(&mut self, packet: Packet) {
+        let Packet { from, to, esp, bytes } = packet;
         let Some(index) = self.hosts.iter().position(|h| h.addresses.contains(&to.ip())) else {
             return;
         };
-        if bytes == [0xff] {
+        let sent = if esp {
+            self.hosts[index].esp(self.now, from, bytes)
+        } else if bytes == [0xff] {
             return;
-        }
-        let sent = self.hosts[index].feed(
-            self.now,
-            Input::Datagram {
+        } else {
+            let input = Input::Datagram {
                 local: to,
                 remote: from,
-                bytes,
-            },
-        );
+                bytes: &bytes,
+            };
+            self.hosts[index].feed(self.now, input)
+        };
         self.carry(sent);
     }
 }

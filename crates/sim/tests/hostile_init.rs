@@ -1,18 +1,12 @@
 //! Forged IKE_SA_INIT messages (rows of the catalogue of hostile input are named by the tests).
 #![allow(clippy::unwrap_used)]
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use handfast_engine::{Command, Event};
+use handfast_sim::pair::{MINUTE, at, both_up};
 use handfast_sim::policies::{address, connection, parsed, policy};
 use handfast_sim::{Host, World};
-
-const MINUTE: Duration = Duration::from_secs(60);
-
-fn at(host: usize) -> SocketAddr {
-    SocketAddr::new(address(host), 500)
-}
 
 fn world(seed: u64) -> World {
     let host = |i| {
@@ -30,10 +24,6 @@ fn up(world: &mut World) {
             connection: "office".into(),
         },
     );
-}
-
-fn both_up(world: &World) -> bool {
-    world.hosts.iter().all(|h| h.outbound.len() == 1)
 }
 
 fn downs(world: &World) -> usize {

@@ -6,44 +6,15 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use handfast_auth::{Identity, IdentityPattern};
-use handfast_engine::policy::Connection;
-use handfast_engine::{Command, Event};
+use handfast_engine::Event;
 use handfast_plane::op::Mode;
-use handfast_sim::policies::{address, connection, parsed, policy};
-use handfast_sim::{Host, World};
-
-const MINUTE: Duration = Duration::from_secs(60);
-
-fn at(host: usize) -> SocketAddr {
-    SocketAddr::new(address(host), 500)
-}
-
-fn world_with(seed: u64, change: impl Fn(usize, &mut Connection)) -> World {
-    let host = |index: usize| {
-        let mut connection = connection(index);
-        change(index, &mut connection);
-        Host::new(seed as u8 ^ (index as u8 + 1), vec![address(index)], policy(connection))
-    };
-    World::new(seed, vec![host(0), host(1)])
-}
-
-fn command(up: bool) -> Command {
-    let connection = "office".to_string();
-    if up {
-        Command::Up { connection }
-    } else {
-        Command::Down { connection }
-    }
-}
-
-fn both_up(world: &World) -> bool {
-    world.hosts.iter().all(|h| h.outbound.len() == 1)
-}
+use handfast_sim::pair::{MINUTE, at, both_up, named, world_with};
+use handfast_sim::policies::{address, parsed};
 
 /// A true first message.
 fn first_message() -> Vec<u8> {
     let mut world = world_with(1, |_, _| {});
-    world.command(0, command(true));
+    world.command(0, named(true));
     world.network.sent[0].bytes.clone()
 }
 
@@ -102,7 +73,7 @@ fn answers(messages: &[Vec<u8>]) -> Vec<Option<u16>> {
         world.run(Duration::from_secs(31));
         assert!(world.hosts[1].engine.sizes().iter().all(|(_, size)| *size == 0));
     }
-    world.command(0, command(true));
+    world.command(0, named(true));
     assert!(world.run_until(MINUTE, both_up));
     out
 }
@@ -199,7 +170,7 @@ fn a023_a_response_that_nobody_asked_for() {
 #[test]
 fn a027_a_first_message_on_an_established_sa() {
     let mut world = world_with(5, |_, _| {});
-    world.command(0, command(true));
+    world.command(0, named(true));
     assert!(world.run_until(MINUTE, both_up));
     world.run(Duration::from_secs(1));
     let sent: Vec<_> = world.network.sent.clone();
@@ -220,12 +191,12 @@ fn a027_a_first_message_on_an_established_sa() {
 #[test]
 fn a029_a_protected_message_with_any_octet_changed() {
     let mut world = world_with(6, |_, _| {});
-    world.command(0, command(true));
+    world.command(0, named(true));
     assert!(world.run_until(MINUTE, both_up));
     world.run(Duration::from_secs(1));
     // The Delete of host 0, which does not arrive.
     world.network.faults.cut = true;
-    world.command(0, command(false));
+    world.command(0, named(false));
     let delete = world.network.sent.last().unwrap().clone();
     world.network.faults.cut = false;
     let before = world.network.sent.len();
@@ -282,7 +253,7 @@ fn a061_a_point_of_small_order() {
 #[test]
 fn a077_message_ids_outside_the_window() {
     let mut world = world_with(7, |_, _| {});
-    world.command(0, command(true));
+    world.command(0, named(true));
     assert!(world.run_until(MINUTE, both_up));
     let good = world.network.sent[2].clone();
     let before = world.network.sent.len();
@@ -309,7 +280,7 @@ fn a089_transport_mode_where_only_a_tunnel_is_allowed() {
                 c.children = vec![child.into()];
             }
         });
-        world.command(0, command(true));
+        world.command(0, named(true));
         world.run(MINUTE);
         // Whoever refuses names the mode, not selectors that do meet.
         let refusals = world.hosts[asks].refusals().join("\n");
@@ -319,7 +290,7 @@ fn a089_transport_mode_where_only_a_tunnel_is_allowed() {
         assert_eq!(world.hosts[0].count(|e| matches!(e, Event::ConnectionUp { .. })), 0);
         assert!(world.hosts[0].outbound.is_empty());
         assert!(world.hosts[1].outbound.values().all(|sa| sa.mode == Mode::Tunnel));
-        world.command(0, command(false));
+        world.command(0, named(false));
         world.run(MINUTE);
         assert!(
             world
@@ -348,7 +319,7 @@ fn a091_a101_a111_identities_that_match_nothing_look_like_a_wrong_secret() {
                 c.remote_id = IdentityPattern::Exact(parsed("b.test"));
             }
         });
-        world.command(0, command(true));
+        world.command(0, named(true));
         assert!(
             world.run_until(MINUTE, |w| w.hosts[0].refusals().len() == 1),
             "{identity}"
@@ -358,7 +329,7 @@ fn a091_a101_a111_identities_that_match_nothing_look_like_a_wrong_secret() {
             "{identity}"
         );
         let auth = world.network.sent[2].clone();
-        world.command(0, command(false));
+        world.command(0, named(false));
         world.run(Duration::from_secs(5));
         assert_eq!(world.hosts[1].engine.sa_count(), 0);
         // The same again gets the same, and nothing is created.

@@ -6,49 +6,10 @@ use std::time::Duration;
 use handfast_crypto::secret::Secret;
 use handfast_engine::policy::{Connection, Start};
 use handfast_engine::{Command, Event};
+use handfast_sim::pair::{MINUTE, both_up, nothing_left, up, world_with};
 use handfast_sim::policies::{address, connection, parsed, policy};
 use handfast_sim::{Host, World};
 use handfast_store::SaStore;
-
-const MINUTE: Duration = Duration::from_secs(60);
-
-fn world_with(seed: u64, change: impl Fn(usize, &mut Connection)) -> World {
-    let host = |index: usize| {
-        let mut connection = connection(index);
-        change(index, &mut connection);
-        Host::new(seed as u8 ^ (index as u8 + 1), vec![address(index)], policy(connection))
-    };
-    World::new(seed, vec![host(0), host(1)])
-}
-
-fn up(world: &mut World) {
-    world.command(
-        0,
-        Command::Up {
-            connection: "office".into(),
-        },
-    );
-    assert!(
-        world.run_until(MINUTE, both_up),
-        "not up: {:#?} {:#?}",
-        world.hosts[0].events,
-        world.hosts[1].events
-    );
-}
-
-fn both_up(world: &World) -> bool {
-    world
-        .hosts
-        .iter()
-        .all(|h| h.outbound.len() == 1 && h.inbound.len() == 1)
-}
-
-fn nothing_left(world: &World) -> bool {
-    world
-        .hosts
-        .iter()
-        .all(|h| h.outbound.is_empty() && h.inbound.is_empty() && h.engine.sa_count() == 0)
-}
 
 fn is_down(event: &Event) -> bool {
     matches!(event, Event::ConnectionDown { .. })

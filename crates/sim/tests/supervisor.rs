@@ -6,37 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use handfast_crypto::secret::Secret;
-use handfast_engine::policy::{Connection, Policy, Remote, Start};
-use handfast_engine::{Answer, Command, Engine, EngineConfig, Event, Input, Instant, Output, Question};
+use handfast_engine::policy::{Policy, Remote, Start};
+use handfast_engine::{Answer, Engine, EngineConfig, Event, Input, Instant, Output, Question};
+use handfast_sim::pair::{MINUTE, both_up, named, world_with};
 use handfast_sim::policies::{address, connection, parsed, policy};
 use handfast_sim::{Host, World};
-
-const MINUTE: Duration = Duration::from_secs(60);
-
-fn world_with(seed: u64, change: impl Fn(usize, &mut Connection)) -> World {
-    let host = |index: usize| {
-        let mut connection = connection(index);
-        change(index, &mut connection);
-        Host::new(seed as u8 ^ (index as u8 + 1), vec![address(index)], policy(connection))
-    };
-    World::new(seed, vec![host(0), host(1)])
-}
-
-fn named(up: bool) -> Command {
-    let connection = "office".to_string();
-    if up {
-        Command::Up { connection }
-    } else {
-        Command::Down { connection }
-    }
-}
-
-fn both_up(world: &World) -> bool {
-    world
-        .hosts
-        .iter()
-        .all(|h| h.outbound.len() == 1 && h.inbound.len() == 1)
-}
 
 fn is_up(event: &Event) -> bool {
     matches!(event, Event::ConnectionUp { .. })
