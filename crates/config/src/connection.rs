@@ -19,6 +19,8 @@ pub(crate) struct Read {
 }
 
 const IDENTITY: &str = "a name such as \"a.example.net\", an address, an e-mail address, or keyid:...";
+/// Age at which an IKE SA is replaced.
+const IKE_REKEY: Duration = Duration::from_secs(4 * 3600);
 const DAY: Duration = Duration::from_secs(86_400);
 /// Waiting longer for a first answer than this is no retransmission.
 const LONGEST_FIRST: Duration = Duration::from_secs(60);
@@ -40,6 +42,7 @@ pub(crate) fn read(name: &str, at: usize, mut s: Section<'_, '_>, reader: &mut R
     let udp = [("auto", UdpEncapsulation::Auto), ("always", UdpEncapsulation::Always)];
     let udp = s.word(reader, "udp_encapsulation", &udp);
     let liveness = span(&mut s, reader, "liveness").unwrap_or(Duration::from_secs(30));
+    let rekey = span(&mut s, reader, "ike_rekey").unwrap_or(IKE_REKEY);
     let keepalive = span(&mut s, reader, "keepalive").unwrap_or(Duration::from_secs(20));
     let retransmit = retransmit(&mut s, reader);
     let port = |n: u64| u16::try_from(n).unwrap_or(u16::MAX);
@@ -83,6 +86,7 @@ pub(crate) fn read(name: &str, at: usize, mut s: Section<'_, '_>, reader: &mut R
         udp_encapsulation: udp.unwrap_or(UdpEncapsulation::Auto),
         retransmit,
         liveness,
+        rekey,
         keepalive,
     };
     Some(Read { connection, at })

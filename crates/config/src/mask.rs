@@ -54,7 +54,7 @@ fn is_secret(key: &str) -> bool {
     let like = ["secret", "psk", "pass", "key"].iter().any(|word| key.contains(word));
     // "start" is three edits away.
     let misspelt = key.len() < 12 && distance(&key, "secret") <= 2;
-    !["secret_file", "keepalive", "rekey"].contains(&key.as_str()) && (like || misspelt)
+    !["secret_file", "keepalive", "rekey", "ike_rekey"].contains(&key.as_str()) && (like || misspelt)
 }
 
 /// To the end of the line; of a text of several lines, to its end.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use handfast_crypto::provider::{CryptoError, Provider, RandomSource};
 use handfast_plane::op::ChildId;
 use handfast_store::delta::SaId;
+use handfast_wire::header::Spi;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 
@@ -15,6 +16,7 @@ use crate::output::{Output, Question, Ticket, Transmit};
 use crate::policy::Policy;
 use crate::refusal::Refusal;
 use crate::time::Instant;
+use crate::v2::succession::Succeeded;
 
 /// Who asked a question.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -25,9 +27,23 @@ pub(crate) enum Asker {
     Connection(u64),
 }
 
+/// A place that is kept for the SA of a rekey, with our SPI there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Reserved {
+    pub slot: usize,
+    pub id: SaId,
+    pub spi: Spi,
+    /// We begin the rekey, so that we are the new SA's original initiator.
+    pub initiator: bool,
+}
+
 /// What one SA does to others; the endpoint carries it out after the step.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Effect {
+    /// The SA in this slot wants a place for a successor. The peer's SPI is there if the peer begins.
+    Reserve { by: usize, peer: Option<Spi> },
+    /// A place is not needed after all.
+    Release { slot: usize, id: SaId },
     /// The peer says that it knows no other SA with us: forget those (RFC 7296 section 2.4).
     InitialContact {
         fresh: SaId,
@@ -56,6 +72,8 @@ pub(crate) struct Context {
     pub rng: EngineRng,
     pub out: VecDeque<Output>,
     pub effects: Vec<Effect>,
+    /// SAs that others have made; they begin right after the step.
+    pub successions: Vec<Succeeded>,
     askers: HashMap<Ticket, Asker>,
     next_ticket: u64,
     next_sa: u64,
@@ -72,6 +90,7 @@ impl Context {
             rng: EngineRng(ChaCha20Rng::from_seed(seed)),
             out: VecDeque::new(),
             effects: Vec::new(),
+            successions: Vec::new(),
             askers: HashMap::new(),
             next_ticket: 1,
             next_sa: 1,

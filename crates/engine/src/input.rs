@@ -62,6 +62,22 @@ pub enum Command {
         /// Its name.
         connection: String,
     },
+    /// Replace the SAs of a connection now, before their time.
+    Rekey {
+        /// Its name.
+        connection: String,
+        /// Which of them.
+        what: Rekey,
+    },
     /// Delete all SAs with their peers; `Event::Idle` follows when none is left or the peers had their time.
     Shutdown,
+}
+
+/// What to replace.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Rekey {
+    /// The IKE SA; its children move to the new one.
+    Ike,
+    /// Every child SA.
+    Children,
 }

@@ -24,6 +24,6 @@ mod v2;
 
 pub use endpoint::{Engine, EngineConfig, Reason};
 pub use event::Event;
-pub use input::{Answer, Command, Input};
+pub use input::{Answer, Command, Input, Rekey};
 pub use output::{Output, Question, Ticket, Transmit};
 pub use time::Instant;

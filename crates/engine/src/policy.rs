@@ -105,6 +105,8 @@ pub struct Connection {
     pub retransmit: Retransmit,
     /// Silence after which the peer is probed; zero for never.
     pub liveness: Duration,
+    /// Age at which the IKE SA is replaced by a fresh one (up to a quarter earlier, by chance); zero for never.
+    pub rekey: Duration,
     /// Interval of NAT keepalives when we are behind a NAT.
     pub keepalive: Duration,
 }

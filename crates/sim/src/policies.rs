@@ -59,6 +59,7 @@ pub fn connection(host: usize) -> Connection {
         udp_encapsulation: UdpEncapsulation::Auto,
         retransmit: Retransmit::default(),
         liveness: Duration::from_secs(30),
+        rekey: Duration::ZERO,
         keepalive: Duration::from_secs(20),
     }
 }

@@ -89,6 +89,7 @@ pub fn policy(me: usize, ports: [Ports; 2], ike: Option<&str>, esp: Option<&str>
         udp_encapsulation: UdpEncapsulation::Always,
         retransmit: Retransmit::default(),
         liveness: Duration::ZERO,
+        rekey: Duration::ZERO,
         keepalive: Duration::ZERO,
     };
     Ok(Policy {

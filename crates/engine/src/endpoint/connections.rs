@@ -246,6 +246,12 @@ impl Supervisor {
         }
     }
 
+    /// An SA of this connection was replaced by another.
+    pub fn succeeded(&mut self, name: &str, old: SaId, new: SaId) {
+        let Some(entry) = self.named(name) else { return };
+        entry.sas.iter_mut().filter(|s| **s == old).for_each(|s| *s = new);
+    }
+
     /// An SA of this connection is gone or going.
     pub fn lost(&mut self, cx: &mut Context, timers: &mut Timers, name: &str, sa: SaId, reason: &str) {
         let Some(entry) = self.named(name) else { return };

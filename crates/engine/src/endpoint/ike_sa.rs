@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 use handfast_wire::v2::Message;
 
 use handfast_plane::op::ChildId;
+use handfast_store::delta::SaId;
 
-use crate::context::Context;
+use crate::context::{Context, Reserved};
 use crate::input::Answer;
 use crate::output::Ticket;
 use crate::time::Instant;
@@ -23,6 +24,8 @@ pub(crate) struct IkeSa {
     pub first_from: SocketAddr,
     /// The peer said that it knows no other SA: these go once this one carries traffic.
     pub older: Option<Older>,
+    /// Places kept for successors.
+    pub reserved: Vec<(usize, SaId)>,
 }
 
 /// Which SAs a peer that began anew has forgotten.
@@ -41,6 +44,7 @@ impl IkeSa {
             connection: None,
             first_from,
             older: None,
+            reserved: vec![],
         }
     }
 
@@ -101,6 +105,13 @@ impl State {
         }
     }
 
+    pub fn on_reserved(self, sa: &mut Sa, cx: &mut Context, place: Reserved) -> Next {
+        match self {
+            Self::Established(s) => s.on_reserved(sa, cx, place),
+            other => Ok(other),
+        }
+    }
+
     pub fn on_timer(self, sa: &mut Sa, cx: &mut Context) -> Next {
         match self {
             Self::InitSent(s) => s.on_timer(sa, cx),
@@ -119,6 +130,8 @@ impl State {
                 s.advance(sa, cx)
             }
             Self::Installing(s) => s.close(sa, cx, reason),
+            // Goes with the SA that keeps it.
+            Self::Reserved => Ok(Self::Reserved),
             _ => Ok(gone(reason)),
         }
     }

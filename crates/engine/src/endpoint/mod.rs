@@ -5,6 +5,7 @@ pub(crate) mod choose;
 pub(crate) mod connections;
 pub(crate) mod ike_sa;
 pub(crate) mod spi;
+mod succession;
 pub(crate) mod timers;
 
 use std::collections::{HashMap, VecDeque};
@@ -171,6 +172,7 @@ impl Engine {
                     self.close(slot, "taken down");
                 }
             }
+            Command::Rekey { connection, what } => self.rekey(&connection, what),
             Command::Shutdown => {
                 self.supervisor.shut_down(&mut self.timers);
                 let end = self.cx.now + SHUTDOWN_GRACE;
@@ -304,8 +306,11 @@ impl Engine {
     }
 
     fn apply_effects(&mut self) {
-        for effect in std::mem::take(&mut self.cx.effects) {
+        while !self.cx.effects.is_empty() {
+            let effect = self.cx.effects.remove(0);
             match effect {
+                Effect::Reserve { by, peer } => self.reserve(by, peer),
+                Effect::Release { slot, id } => self.release(slot, id),
                 Effect::InitialContact {
                     fresh,
                     connection,
@@ -354,6 +359,8 @@ impl Engine {
         let Some(ike) = self.sas.get_mut(slot) else { return };
         let (was_half_open, was_up) = (ike.state.is_half_open(), ike.state.is_up());
         ike.step(&mut self.cx, run);
+        self.begin_successors();
+        let Some(ike) = self.sas.get_mut(slot) else { return };
         let (id, is_up) = (ike.sa.id, ike.state.is_up());
         self.half_open =
             (self.half_open + usize::from(ike.state.is_half_open())).saturating_sub(usize::from(was_half_open));
@@ -396,6 +403,8 @@ impl Engine {
 
     fn remove(&mut self, slot: usize, id: SaId, reason: String) {
         let ike = self.sas.remove(slot);
+        let places = ike.reserved.iter().map(|&(slot, id)| Effect::Release { slot, id });
+        self.cx.effects.extend(places);
         self.timers.set(Owner::Sa(slot), None);
         let key = (ike.first_from, ike.sa.spi_i);
         if !ike.sa.initiator && self.first.get(&key) == Some(&slot) {

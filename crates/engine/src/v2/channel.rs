@@ -2,7 +2,7 @@
 
 use handfast_crypto::proposal::IkeSuite;
 use handfast_crypto::provider::{CryptoError, PrfAlgorithm, Protect, Provider};
-use handfast_crypto::schedule::v2::{IkeKeys, ike_keys, skeyseed};
+use handfast_crypto::schedule::v2::{IkeKeys, ike_keys, skeyseed, skeyseed_rekey};
 use handfast_crypto::secret::Secret;
 use handfast_wire::header::{PayloadType, Spi};
 use handfast_wire::v2::{self, Message, PayloadChain};
@@ -38,11 +38,37 @@ impl Channel {
         shared: &Secret,
     ) -> Result<Self, CryptoError> {
         let prf = provider.prf(suite.prf).ok_or(CryptoError::Unsupported)?;
+        let seed = skeyseed(prf, ni, nr, shared);
+        Self::from_seed(provider, suite, initiator, (spi_i, spi_r), (ni, nr), &seed)
+    }
+
+    /// Of the SA that replaces this one; `shared` is the fresh exchange's (RFC 7296 section 2.18).
+    pub fn successor(
+        &self,
+        provider: &'static Provider,
+        suite: IkeSuite,
+        initiator: bool,
+        spis: (Spi, Spi),
+        (ni, nr): (&[u8], &[u8]),
+        shared: &Secret,
+    ) -> Result<Self, CryptoError> {
+        let seed = skeyseed_rekey(self.prf, &self.keys.sk_d, shared, ni, nr);
+        Self::from_seed(provider, suite, initiator, spis, (ni, nr), &seed)
+    }
+
+    fn from_seed(
+        provider: &'static Provider,
+        suite: IkeSuite,
+        initiator: bool,
+        (spi_i, spi_r): (Spi, Spi),
+        (ni, nr): (&[u8], &[u8]),
+        seed: &Secret,
+    ) -> Result<Self, CryptoError> {
+        let prf = provider.prf(suite.prf).ok_or(CryptoError::Unsupported)?;
         let protect = provider
             .protect(suite.encr, suite.integ)
             .ok_or(CryptoError::Unsupported)?;
-        let seed = skeyseed(prf, ni, nr, shared);
-        let keys = ike_keys(prf, protect, &seed, ni, nr, &spi_i.0, &spi_r.0)?;
+        let keys = ike_keys(prf, protect, seed, ni, nr, &spi_i.0, &spi_r.0)?;
         let of_i = protect.key(keys.sk_ei.as_bytes(), keys.sk_ai.as_bytes())?;
         let of_r = protect.key(keys.sk_er.as_bytes(), keys.sk_ar.as_bytes())?;
         let (outbound, inbound) = if initiator { (of_i, of_r) } else { (of_r, of_i) };

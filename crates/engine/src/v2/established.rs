@@ -21,9 +21,10 @@ use crate::retransmit::Due;
 use crate::time::Instant;
 use crate::v2::channel::Channel;
 use crate::v2::exchange::create_child::{self, Incoming};
-use crate::v2::exchange::{self, Work};
+use crate::v2::exchange::{self, Work, rekey_ike_responder};
 use crate::v2::message::{Envelope, Parsed, push_notify};
-use crate::v2::state::{Next, Parties, Sa, State, record};
+use crate::v2::state::{Next, Parties, Sa, State, gone, record};
+use crate::v2::succession::Succession;
 use crate::v2::window::Turn;
 
 /// Wait before a rekey that did not succeed is tried again.
@@ -55,6 +56,12 @@ pub(crate) struct Established {
     query: Option<(Ticket, usize)>,
     /// A CREATE_CHILD_SA of the peer that waits for keys or the plane.
     pub incoming: Option<Incoming>,
+    /// An IKE rekey of the peer that waits for keys.
+    pub incoming_ike: Option<rekey_ike_responder::Incoming>,
+    /// Where a rekey of this SA stands.
+    pub succession: Succession,
+    /// When this SA is to be replaced.
+    ike_rekey_at: Option<Instant>,
     /// Outbound SAs of rekeyed children (new, old) that wait for the peer to use the new one.
     pub held: Vec<(ChildId, ChildId, SaInstall)>,
     /// Replaced children that are still to be deleted with the peer, and when.
@@ -66,8 +73,9 @@ pub(crate) struct Established {
 }
 
 impl Established {
-    pub fn new(cx: &Context, parties: Parties, channel: Channel, (next_out, next_in): (u32, u32)) -> Self {
+    pub fn new(cx: &mut Context, parties: Parties, channel: Channel, (next_out, next_in): (u32, u32)) -> Self {
         let keepalive_due = cx.now + parties.connection.keepalive;
+        let ike_rekey_at = cx.rekey_at(parties.connection.rekey);
         Self {
             parties,
             channel,
@@ -82,6 +90,9 @@ impl Established {
             established: cx.now,
             query: None,
             incoming: None,
+            incoming_ike: None,
+            succession: Succession::default(),
+            ike_rekey_at,
             held: vec![],
             overlapping: vec![],
             draining: vec![],
@@ -105,11 +116,12 @@ impl Established {
     }
 
     pub fn record(&self, sa: &Sa, cx: &mut Context) {
-        let mut facts = sa.facts(if self.closing.is_some() {
-            "deleting"
-        } else {
-            "established"
+        let mut facts = sa.facts(match self.closing {
+            Some(_) => "deleting",
+            None if self.succession.over => "rekeyed",
+            None => "established",
         });
+        facts.rekey_ms = self.ike_rekey_at.map(Instant::as_millis);
         facts.connection = Some(self.parties.connection.name.clone());
         facts.local.id = self.parties.connection.local_id.to_string();
         facts.remote.id.clone_from(&self.parties.peer);
@@ -154,14 +166,16 @@ impl Established {
         let connection = &self.parties.connection;
         let retransmit = match &self.turn {
             Turn::Waiting(o) => Some((o.pending.due, Reason::Retransmit)),
-            Turn::Idle | Turn::Rekeying(_) => None,
+            Turn::Idle | Turn::Rekeying(_) | Turn::RekeyingIke(_) => None,
         };
-        let idle = matches!(self.turn, Turn::Idle) && self.query.is_none() && !connection.liveness.is_zero();
+        let idle = matches!(self.turn, Turn::Idle) && self.query.is_none() && self.wants_probes();
         let liveness = idle.then(|| (self.last_heard + connection.liveness, Reason::Liveness));
         let keepalive = self
             .sends_keepalives(sa)
             .then_some((self.keepalive_due, Reason::Keepalive));
         let waits = self.overlapping.iter().chain(&self.draining).map(|(at, _)| *at);
+        let of_ike = self.ike_rekey_at.filter(|_| !self.succession.over);
+        let waits = waits.chain(of_ike).chain(self.succession.leave_at);
         let rekey = self.children.iter().filter_map(|c| c.rekey_at).chain(waits).min();
         let rekey = rekey.filter(|_| !self.is_closing()).map(|at| (at, Reason::Rekey));
         earlier(earlier(retransmit, rekey), earlier(liveness, keepalive))
@@ -182,6 +196,9 @@ impl Established {
                 kind: TransmitKind::Keepalive,
                 bytes: vec![0xff],
             });
+        }
+        if self.succession.is_forgotten(cx.now) {
+            return Ok(gone("another rekey came first, and the peer forgot this one"));
         }
         self.queue_rekeys(cx);
         self.end_drained(sa, cx);
@@ -212,6 +229,13 @@ impl Established {
         {
             child.rekey_at = None;
             self.queue.push_back(Work::RekeyChild(child.id));
+        }
+        if self.ike_rekey_at.is_some_and(|at| at <= cx.now) && !self.succession.over {
+            self.ike_rekey_at = None;
+            self.queue.push_back(Work::RekeyIke);
+        }
+        if self.succession.leave_at.take_if(|at| *at <= cx.now).is_some() {
+            self.close("replaced");
         }
     }
 
@@ -249,6 +273,24 @@ impl Established {
         }
     }
 
+    /// Replaces every child before its time.
+    pub fn rekey_children_now(&mut self, cx: &Context) {
+        let ids: Vec<ChildId> = self.children.iter().map(|c| c.id).collect();
+        ids.into_iter().for_each(|id| self.rekey_now(cx, id));
+    }
+
+    /// Replaces the IKE SA before its time.
+    pub fn rekey_ike_now(&mut self, cx: &Context) {
+        if !self.succession.over {
+            self.ike_rekey_at = Some(cx.now);
+        }
+    }
+
+    /// A rekey of the IKE SA did not succeed: again in a while.
+    pub fn rekey_ike_later(&mut self, cx: &mut Context) {
+        self.ike_rekey_at = Some(cx.now + cx.rng.jitter(REKEY_AGAIN));
+    }
+
     /// A rekey did not succeed: again in a while.
     pub fn rekey_later(&mut self, cx: &mut Context, id: ChildId) {
         let at = cx.now + cx.rng.jitter(REKEY_AGAIN);
@@ -274,9 +316,13 @@ impl Established {
         }
     }
 
+    fn wants_probes(&self) -> bool {
+        !self.parties.connection.liveness.is_zero() && !self.succession.over
+    }
+
     fn liveness_due(&self, cx: &Context) -> bool {
         let idle = self.parties.connection.liveness;
-        !idle.is_zero() && self.query.is_none() && cx.now >= self.last_heard + idle
+        self.wants_probes() && self.query.is_none() && cx.now >= self.last_heard + idle
     }
 
     /// Before a probe: has ESP arrived meanwhile? Then the peer lives.
@@ -301,7 +347,10 @@ impl Established {
             Ok(next) => next,
             Err((this, answer)) => match this.on_rekey_answer(sa, cx, ticket, answer) {
                 Ok(next) => next,
-                Err((this, answer)) => this.on_counters(sa, cx, ticket, answer),
+                Err((this, answer)) => match this.on_ike_answer(sa, cx, ticket, answer) {
+                    Ok(next) => next,
+                    Err((this, answer)) => this.on_counters(sa, cx, ticket, answer),
+                },
             },
         }
     }
@@ -347,7 +396,7 @@ impl Established {
             }
             return Ok(State::Established(self));
         }
-        if id != self.next_in || self.incoming.is_some() {
+        if id != self.next_in || self.incoming.is_some() || self.incoming_ike.is_some() {
             sa.dropped(cx, "message ID outside the window");
             return Ok(State::Established(self));
         }

@@ -12,4 +12,5 @@ pub(crate) mod rules;
 pub(crate) mod sa_init;
 pub(crate) mod sa_init_responder;
 pub(crate) mod state;
+pub(crate) mod succession;
 pub(crate) mod window;

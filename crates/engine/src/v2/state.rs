@@ -7,7 +7,7 @@
 //! responder   Responding -> HalfOpen ------------------------+
 //! ```
 //!
-//! Every state may also end in `Gone`. A state holds exactly what is known in it.
+//! A rekey makes `Reserved -> Established`. Every state may also end in `Gone`. A state holds exactly what is known in it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,6 +43,8 @@ pub(crate) enum State {
     HalfOpen(Box<HalfOpen>),
     Installing(Box<Installing>),
     Established(Box<Established>),
+    /// A place kept for the SA that a rekey is to make.
+    Reserved,
     Gone(Gone),
 }
 
@@ -207,7 +209,12 @@ impl State {
             Self::HalfOpen(s) => Some((s.expires, Reason::HalfOpen)),
             Self::Established(s) => s.deadline(sa),
             // These wait for an answer of the driver.
-            Self::MakingKey(_) | Self::Agreeing(_) | Self::Responding(_) | Self::Installing(_) | Self::Gone(_) => None,
+            Self::MakingKey(_)
+            | Self::Agreeing(_)
+            | Self::Responding(_)
+            | Self::Installing(_)
+            | Self::Reserved
+            | Self::Gone(_) => None,
         }
     }
 
@@ -220,7 +227,7 @@ impl State {
             Self::AuthSent(s) => Some(&s.connection),
             Self::Installing(s) => Some(&s.parties().connection),
             Self::Established(s) => Some(&s.parties.connection),
-            Self::Responding(_) | Self::HalfOpen(_) | Self::Gone(_) => None,
+            Self::Responding(_) | Self::HalfOpen(_) | Self::Reserved | Self::Gone(_) => None,
         }
     }
 

@@ -12,13 +12,13 @@ use crate::refusal::{Cause, Party, Refusal};
 use crate::retransmit::Pending;
 use crate::v2::established::Established;
 use crate::v2::exchange::rekey_child::{self, Then, Working};
-use crate::v2::exchange::{self, Sent, Work};
+use crate::v2::exchange::{self, Sent, Work, rekey_ike};
 use crate::v2::message::{Envelope, Parsed};
 use crate::v2::state::{Next, Sa, State, gone, refuse};
 
 /// A request of ours under way.
 pub(crate) struct Outstanding {
-    sent: Sent,
+    pub sent: Sent,
     id: u32,
     pub pending: Pending,
 }
@@ -28,6 +28,8 @@ pub(crate) enum Turn {
     Idle,
     /// A rekey between messages.
     Rekeying(Working),
+    /// A rekey of the IKE SA between messages.
+    RekeyingIke(rekey_ike::Working),
     Waiting(Box<Outstanding>),
 }
 
@@ -35,12 +37,12 @@ impl Turn {
     /// The child that is being replaced or, replaced already, deleted.
     fn old(&self) -> Option<ChildId> {
         match self {
-            Self::Idle => None,
+            Self::Idle | Self::RekeyingIke(_) => None,
             Self::Rekeying(working) => Some(working.old()),
             Self::Waiting(outstanding) => match &outstanding.sent {
                 Sent::RekeyChild(request) => Some(request.old),
                 Sent::DeleteChild(old) => Some(*old),
-                Sent::Probe | Sent::DeleteIke => None,
+                Sent::Probe | Sent::DeleteIke | Sent::RekeyIke(_) => None,
             },
         }
     }
@@ -58,6 +60,9 @@ impl Established {
             if let Work::RekeyChild(old) = work {
                 let then = rekey_child::begin(&self, sa, cx, old);
                 return self.follow(sa, cx, then);
+            }
+            if work == Work::RekeyIke {
+                return self.begin_ike_rekey(sa, cx);
             }
             if work == Work::DeleteIke {
                 self.record(sa, cx);
@@ -89,7 +94,7 @@ impl Established {
         }
     }
 
-    fn send_request(
+    pub fn send_request(
         mut self: Box<Self>,
         sa: &mut Sa,
         cx: &mut Context,
@@ -149,6 +154,13 @@ impl Established {
                 Ok(gone(reason))
             }
             Sent::Probe => self.next_request(sa, cx),
+            Sent::RekeyIke(request) => {
+                let then = match Parsed::read(opened.first, &opened.bytes) {
+                    Ok(parsed) => rekey_ike::on_response(&self, sa, cx, *request, &parsed),
+                    Err(cause) => rekey_ike::give_up(cx, &request.place, Some(Refusal::new(Party::Us, cause))),
+                };
+                self.follow_ike(sa, cx, then)
+            }
             Sent::DeleteChild(old) => {
                 self.drop_child(sa, cx, old, "replaced");
                 self.next_request(sa, cx)
@@ -188,6 +200,8 @@ impl Established {
 
     /// The peer does not answer: it is dead (RFC 7296 section 2.4).
     pub fn dead(mut self: Box<Self>, sa: &mut Sa, cx: &mut Context, sent: u32) -> Next {
+        // A rekey of the peer's that was answered has taken over; its SA will see whether the peer lives.
+        self.hand_over(sa, cx);
         self.forget_all(sa, cx, "the peer does not answer");
         if let Some(reason) = self.closing {
             return Ok(gone(format!("{reason} (the peer did not confirm)")));

@@ -97,6 +97,10 @@ pub(crate) fn request(
     envelope: Envelope,
     parsed: &Parsed<'_>,
 ) -> Next {
+    let offers = parsed.sa().ok().and_then(|s| negotiate::read(&s).ok());
+    if let Some(offers) = offers.filter(|o| negotiate::is_for_ike(o)) {
+        return this.on_ike_rekey_request(sa, cx, envelope, parsed, &offers);
+    }
     let wish = match read(&this, sa, cx, parsed) {
         Ok(wish) => wish,
         Err(no) => return refuse(this, sa, cx, envelope, *no),
@@ -194,17 +198,15 @@ fn refuse(mut this: Box<Established>, sa: &mut Sa, cx: &mut Context, envelope: E
 
 fn read(this: &Established, sa: &Sa, cx: &mut Context, parsed: &Parsed<'_>) -> Result<Wish, Box<No>> {
     let syntax = |cause| Box::new(No::new(NotifyType::INVALID_SYNTAX, Refusal::new(Party::Us, cause)));
-    if this.is_closing() || parsed.notify(NotifyType::REKEY_SA).is_some_and(|n| this.rekeys(n.spi)) {
+    // Section 2.25: not while this SA is being closed or replaced, nor while we are replacing the child.
+    let replacing = this.is_replacing_ike() || this.succession.over;
+    if this.is_closing() || replacing || parsed.notify(NotifyType::REKEY_SA).is_some_and(|n| this.rekeys(n.spi)) {
         return Err(Box::new(No::quiet(NotifyType::TEMPORARY_FAILURE)));
     }
     let offers = parsed
         .sa()
         .and_then(|s| negotiate::read(&s).map_err(|e| Cause::Syntax(e.to_string())))
         .map_err(syntax)?;
-    if negotiate::is_for_ike(&offers) {
-        // Replacing the IKE SA itself is not part of this engine yet; the peer keeps the old one.
-        return Err(Box::new(No::quiet(NotifyType::NO_ADDITIONAL_SAS)));
-    }
     let replaced = match parsed.notify(NotifyType::REKEY_SA) {
         Some(notify) => Some(find_replaced(this, notify)?),
         None => None,

@@ -24,9 +24,13 @@ pub(crate) fn informational(
     if ends || unproven {
         let reason = if unproven {
             "the peer does not accept our proof"
+        } else if this.succession.over || this.succession.theirs.is_some() {
+            "replaced"
         } else {
             "deleted by the peer"
         };
+        // A rekey of the peer's that was answered has taken over, whatever becomes of one of ours.
+        this.hand_over(sa, cx);
         this.forget_all(sa, cx, reason);
         this.respond(sa, cx, envelope, &answer);
         this.farewell(sa, cx, request);

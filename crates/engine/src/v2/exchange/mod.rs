@@ -5,6 +5,8 @@ mod delete;
 mod informational;
 mod probe;
 pub(crate) mod rekey_child;
+pub(crate) mod rekey_ike;
+pub(crate) mod rekey_ike_responder;
 
 use handfast_plane::op::ChildId;
 use handfast_wire::v2::PayloadChain;
@@ -24,6 +26,8 @@ pub(crate) enum Work {
     Probe,
     /// Delete this IKE SA.
     DeleteIke,
+    /// Replace this IKE SA.
+    RekeyIke,
     /// Replace this child.
     RekeyChild(ChildId),
     /// Delete this child, which was replaced.
@@ -34,6 +38,7 @@ pub(crate) enum Work {
 pub(crate) enum Sent {
     Probe,
     DeleteIke,
+    RekeyIke(Box<rekey_ike::Request>),
     RekeyChild(Box<rekey_child::Request>),
     DeleteChild(ChildId),
 }
@@ -46,7 +51,7 @@ pub(crate) fn simple(this: &Established, work: Work) -> Option<(PayloadChain, Se
         Work::DeleteChild(id) => this
             .child(id)
             .map(|child| (delete::request_child(child), Sent::DeleteChild(id))),
-        Work::RekeyChild(_) => None,
+        Work::RekeyChild(_) | Work::RekeyIke => None,
     }
 }
 
