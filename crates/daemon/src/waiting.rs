@@ -24,7 +24,7 @@ impl Waiting {
         match command {
             Command::Up { connection } => self.list.push((connection.clone(), Wish::Up, reply)),
             Command::Down { connection } => self.list.push((connection.clone(), Wish::Down, reply)),
-            Command::Shutdown => {}
+            Command::Rekey { .. } | Command::Shutdown => {}
         }
     }
 

@@ -103,8 +103,8 @@ impl Established {
     pub fn hand_over(&mut self, sa: &Sa, cx: &mut Context) {
         match (self.succession.ours.take(), self.succession.theirs.take()) {
             (None, None) => {}
-            (Some(ours), None) => self.to_ours(sa, cx, ours),
-            (None, Some(theirs)) => self.to_theirs(sa, cx, theirs),
+            (Some(ours), None) => self.continue_on_ours(sa, cx, ours),
+            (None, Some(theirs)) => self.continue_on_theirs(sa, cx, theirs),
             // "the new IKE SA containing the lowest nonce SHOULD be deleted by the node that created it, and the other
             // surviving new IKE SA MUST inherit all the Child SAs" (section 2.8.2).
             (Some(ours), Some(theirs)) if ours.lowest < theirs.lowest => {
@@ -112,7 +112,7 @@ impl Established {
                 surplus.succession.over = true;
                 surplus.close("another rekey came first");
                 self.begin(sa, cx, (ours.place, ours.spis), surplus, false);
-                self.to_theirs(sa, cx, theirs);
+                self.continue_on_theirs(sa, cx, theirs);
             }
             (Some(ours), Some(theirs)) => {
                 let mut surplus = Established::new(cx, self.parties.clone(), theirs.channel, (0, 0));
@@ -120,18 +120,18 @@ impl Established {
                 surplus.succession.surplus = true;
                 surplus.succession.leave_at = Some(cx.now + LEAVE);
                 self.begin(sa, cx, (theirs.place, theirs.spis), surplus, false);
-                self.to_ours(sa, cx, ours);
+                self.continue_on_ours(sa, cx, ours);
             }
         }
     }
 
     /// We began: the old SA is ours to delete (section 2.8).
-    fn to_ours(&mut self, sa: &Sa, cx: &mut Context, heir: Heir) {
+    fn continue_on_ours(&mut self, sa: &Sa, cx: &mut Context, heir: Heir) {
         self.bequeath(sa, cx, heir);
         self.close("replaced");
     }
 
-    fn to_theirs(&mut self, sa: &Sa, cx: &mut Context, heir: Heir) {
+    fn continue_on_theirs(&mut self, sa: &Sa, cx: &mut Context, heir: Heir) {
         self.bequeath(sa, cx, heir);
         self.succession.leave_at = Some(cx.now + LEAVE);
         self.record(sa, cx);

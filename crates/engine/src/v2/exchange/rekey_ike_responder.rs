@@ -35,7 +35,7 @@ enum Stage {
 }
 
 /// What the peer is told, and its owner.
-struct No(NotifyType, Vec<u8>, Option<Refusal>);
+struct No(NotifyType, Vec<u8>, Option<Box<Refusal>>);
 
 impl Established {
     pub fn on_ike_rekey_request(
@@ -164,14 +164,18 @@ impl Established {
         push_notify(&mut chain, notify, &data);
         self.respond(sa, cx, envelope, &chain);
         match refusal {
-            Some(refusal) => Err(Box::new((State::Established(self), refusal))),
+            Some(refusal) => Err(Box::new((State::Established(self), *refusal))),
             None => Ok(State::Established(self)),
         }
     }
 }
 
 fn syntax(cause: Cause) -> No {
-    No(NotifyType::INVALID_SYNTAX, vec![], Some(Refusal::new(Party::Us, cause)))
+    No(
+        NotifyType::INVALID_SYNTAX,
+        vec![],
+        Some(Box::new(Refusal::new(Party::Us, cause))),
+    )
 }
 
 fn read(this: &Established, offers: &[Offer], parsed: &Parsed<'_>) -> Result<(Choice<IkeSuite>, Spi), No> {
@@ -182,7 +186,7 @@ fn read(this: &Established, offers: &[Offer], parsed: &Parsed<'_>) -> Result<(Ch
             .offered(negotiate::describe(offers))
             .acceptable(connection.ike.iter().map(ToString::to_string).collect())
             .look_at(&connection.place);
-        return Err(No(NotifyType::NO_PROPOSAL_CHOSEN, vec![], Some(refusal)));
+        return Err(No(NotifyType::NO_PROPOSAL_CHOSEN, vec![], Some(Box::new(refusal))));
     };
     if choice.suite.group != ke_group {
         // Section 1.3: name the group that we want; the peer asks again.
