@@ -5,26 +5,28 @@ mod packet;
 mod ring;
 mod rust;
 
-use crate::provider::{PrfAlgorithm, ProtectAlgorithm, Provider};
+use crate::provider::{KeyAgreement, PrfAlgorithm, ProtectAlgorithm, Provider};
 
 static DEFAULT: Provider = Provider {
     name: "ring",
     prfs: &rust::PRFS,
-    groups: &[
-        &ring::X25519,
-        &ring::ECP256,
-        &ring::ECP384,
-        &rust::ECP521,
-        &rust::BRAINPOOL256,
-        &rust::BRAINPOOL384,
-        &modp::MODP2048,
-        &modp::MODP3072,
-        &modp::MODP4096,
-        &modp::MODP6144,
-        &modp::MODP8192,
-    ],
+    groups: &GROUPS,
     protects: &PROTECTS,
 };
+
+static GROUPS: [&dyn KeyAgreement; 11] = [
+    &ring::X25519,
+    &ring::ECP256,
+    &ring::ECP384,
+    &rust::ECP521,
+    &rust::BRAINPOOL256,
+    &rust::BRAINPOOL384,
+    &modp::MODP2048,
+    &modp::MODP3072,
+    &modp::MODP4096,
+    &modp::MODP6144,
+    &modp::MODP8192,
+];
 
 const COUNT: usize = ring::AEADS.len() + rust::AEADS.len() + rust::PROTECTS.len();
 
@@ -34,12 +36,14 @@ static PROTECTS: [&dyn ProtectAlgorithm; COUNT] = join([&ring::AEADS, &rust::AEA
 static LEGACY: Provider = Provider {
     name: "ring, with legacy algorithms",
     prfs: &LEGACY_PRFS,
-    groups: DEFAULT.groups,
+    groups: &LEGACY_GROUPS,
     protects: &LEGACY_PROTECTS,
 };
 
 static LEGACY_PRFS: [&dyn PrfAlgorithm; rust::PRFS.len() + rust::LEGACY_PRFS.len()] =
     join([&rust::PRFS, &rust::LEGACY_PRFS]);
+
+static LEGACY_GROUPS: [&dyn KeyAgreement; GROUPS.len() + 2] = join([&GROUPS, &[&modp::MODP1536, &modp::MODP1024]]);
 
 static LEGACY_PROTECTS: [&dyn ProtectAlgorithm; COUNT + rust::LEGACY_PROTECTS.len()] =
     join([&PROTECTS, &rust::LEGACY_PROTECTS]);
@@ -64,8 +68,9 @@ pub fn default_provider() -> &'static Provider {
     &DEFAULT
 }
 
-/// The default provider's algorithms, and after them 3DES, HMAC-MD5 as an integrity algorithm, and PRF_HMAC_MD5, which RFC
-/// 8221 and RFC 8247 advise against or forbid. Nothing is taken from it unless somebody asks for that by name.
+/// The default provider's algorithms, and after them 3DES, HMAC-MD5 as an integrity algorithm, PRF_HMAC_MD5, and the groups
+/// of 1024 and 1536 bits, which RFC 8221 and RFC 8247 advise against or forbid. Nothing is taken from it unless somebody
+/// asks for that by name.
 pub fn legacy_provider() -> &'static Provider {
     &LEGACY
 }

@@ -159,6 +159,10 @@ impl Integ {
 impl Group {
     /// NONE.
     pub const NONE: Self = Self(0);
+    /// 1024-bit MODP (RFC 2409): only for peers that know nothing better.
+    pub const MODP1024: Self = Self(2);
+    /// 1536-bit MODP (RFC 3526): only for peers that know nothing better.
+    pub const MODP1536: Self = Self(5);
     /// 2048-bit MODP (RFC 3526).
     pub const MODP2048: Self = Self(14);
     /// 3072-bit MODP (RFC 3526).

@@ -20,13 +20,18 @@ fn the_legacy_provider_does_all_it_must() {
 
 /// What a configuration may have only when it says so.
 #[test]
-fn the_legacy_provider_adds_3des_and_md5() {
+fn the_legacy_provider_adds_3des_md5_and_short_groups() {
     let (old, all) = (default_provider(), legacy_provider());
     let prfs: Vec<String> = all.prfs[old.prfs.len()..]
         .iter()
         .map(|prf| prf.id().to_string())
         .collect();
     assert_eq!(prfs, ["prfmd5"]);
+    let groups: Vec<String> = all.groups[old.groups.len()..]
+        .iter()
+        .map(|group| group.id().to_string())
+        .collect();
+    assert_eq!(groups, ["modp1536", "modp1024"]);
     let added: Vec<String> = all.protects[old.protects.len()..].iter().map(|p| name(*p)).collect();
     let mut wanted: Vec<String> = ["sha256", "sha384", "sha512", "sha1", "aescmac", "aesxcbc"]
         .map(|integ| format!("3des-{integ}"))

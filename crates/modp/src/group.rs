@@ -6,7 +6,7 @@ use crate::Error;
 use crate::field::{Field, Prime, params};
 use crate::primes;
 
-/// A group that can be used: numbers 14 to 18.
+/// A group that can be used: numbers 14 to 18, and where [`legacy`](Self::legacy) asked for it, 2 and 5.
 #[derive(Clone, Copy)]
 pub struct ModpGroup(&'static Row);
 
@@ -18,6 +18,8 @@ struct Row {
     field: &'static dyn Field,
 }
 
+static P1024: Prime<16> = Prime::new(|| params(primes::P1024));
+static P1536: Prime<24> = Prime::new(|| params(primes::P1536));
 static P2048: Prime<32> = Prime::new(|| params(primes::P2048));
 static P3072: Prime<48> = Prime::new(|| params(primes::P3072));
 static P4096: Prime<64> = Prime::new(|| params(primes::P4096));
@@ -74,10 +76,28 @@ static GROUPS: [Row; 5] = [
     },
 ];
 
+/// Groups for peers that know nothing better. RFC 2409 gives no strength; RFC 3526 has 90 to 120 bits for group 5.
+static LEGACY: [Row; 2] = [
+    Row {
+        number: 2,
+        name: "modp1024",
+        bits: 1024,
+        exponent_bits: 256,
+        field: &P1024,
+    },
+    Row {
+        number: 5,
+        name: "modp1536",
+        bits: 1536,
+        exponent_bits: 256,
+        field: &P1536,
+    },
+];
+
 const SHORT: &str = "its prime is too short (RFC 8247 section 2.4)";
 const SUBGROUPS: &str = "its small subgroups make it unsafe (RFC 8247 section 2.4)";
 
-/// Groups that are known and not implemented.
+/// Groups that are known and refused, 2 and 5 unless somebody asks for legacy ones.
 const REFUSED: [(u16, &str, &str); 6] = [
     (1, "modp768", SHORT),
     (2, "modp1024", SHORT),
@@ -99,7 +119,16 @@ impl ModpGroup {
         }
     }
 
-    /// All groups that can be used, smallest first.
+    /// The group with this IANA number, even 2 or 5, whose primes are too short (RFC 8247 section 2.4: SHOULD NOT). To be
+    /// called only for a peer that knows nothing better, with the consent of whoever runs this end.
+    pub fn legacy(number: u16) -> Result<Self, Error> {
+        match LEGACY.iter().find(|row| row.number == number) {
+            Some(row) => Ok(Self(row)),
+            None => Self::by_number(number),
+        }
+    }
+
+    /// All groups that can be used without asking for legacy ones, smallest first.
     pub fn all() -> impl Iterator<Item = Self> {
         GROUPS.iter().map(Self)
     }

@@ -1,4 +1,4 @@
-//! The MODP groups of RFC 3526, of `handfast-modp`.
+//! The MODP groups of RFC 2409 and RFC 3526, of `handfast-modp`.
 
 use handfast_modp::{ModpGroup, PrivateKey};
 
@@ -6,6 +6,14 @@ use crate::provider::{CryptoError, EphemeralKey, KeyAgreement, RandomSource};
 use crate::secret::Secret;
 use crate::transform::Group;
 
+pub(super) static MODP1024: Modp = Modp {
+    id: Group::MODP1024,
+    len: 128,
+};
+pub(super) static MODP1536: Modp = Modp {
+    id: Group::MODP1536,
+    len: 192,
+};
 pub(super) static MODP2048: Modp = Modp {
     id: Group::MODP2048,
     len: 256,
@@ -47,7 +55,8 @@ impl KeyAgreement for Modp {
     }
 
     fn generate(&self, random: &mut dyn RandomSource) -> Result<Box<dyn EphemeralKey>, CryptoError> {
-        let group = ModpGroup::by_number(self.id.0).map_err(|_| CryptoError::Unsupported)?;
+        // Which groups there are is the provider's table to say; only the legacy one has 2 and 5.
+        let group = ModpGroup::legacy(self.id.0).map_err(|_| CryptoError::Unsupported)?;
         let private = PrivateKey::generate(group, &mut |out: &mut [u8]| random.fill(out))?;
         let public = private.public();
         Ok(Box::new(ModpKey { private, public }))
