@@ -3,11 +3,13 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-use handfast_crypto::default_provider;
 use handfast_crypto::proposal::{EspProposal, IkeProposal, ProposalError};
+use handfast_crypto::provider::Provider;
 use handfast_crypto::transform::{Encr, Group, Integ, Prf};
+use handfast_crypto::{default_provider, legacy_provider};
 
 use crate::section::{Reader, Section};
+use crate::weak::{self, Weak};
 
 const IKE: &str = "algorithms such as \"aes128gcm16-prfsha256-x25519\"";
 const ESP: &str = "algorithms such as \"aes128gcm16\"";
@@ -18,11 +20,11 @@ const PRFS: &str = "a PRF such as prfsha256, prfsha384 or prfsha512";
 const GROUPS: &str = "a group such as x25519, ecp256, ecp384, modp2048 or modp3072";
 
 /// The proposals for the IKE SA; the defaults if there are none.
-pub(crate) fn ike(s: &mut Section<'_, '_>, reader: &mut Reader<'_>) -> Vec<IkeProposal> {
+pub(crate) fn ike(s: &mut Section<'_, '_>, reader: &mut Reader<'_>, legacy: bool) -> Vec<IkeProposal> {
     let mut list: Vec<IkeProposal> = vec![];
     for (text, at) in s.texts(reader, "ike", IKE) {
         if let Some(proposal) = parse::<IkeProposal>(reader, "ike", &text, at, IKE) {
-            let mut judge = Judge::new(reader, "ike", &text, at);
+            let mut judge = Judge::new(reader, "ike", &text, at, legacy);
             judge.ciphers(&proposal.encr, &proposal.integ);
             judge.prfs(&proposal.prf);
             judge.groups(&proposal.groups);
@@ -36,11 +38,11 @@ pub(crate) fn ike(s: &mut Section<'_, '_>, reader: &mut Reader<'_>) -> Vec<IkePr
 }
 
 /// The proposals for ESP; the defaults if there are none.
-pub(crate) fn esp(s: &mut Section<'_, '_>, reader: &mut Reader<'_>) -> Vec<EspProposal> {
+pub(crate) fn esp(s: &mut Section<'_, '_>, reader: &mut Reader<'_>, legacy: bool) -> Vec<EspProposal> {
     let mut list: Vec<EspProposal> = vec![];
     for (text, at) in s.texts(reader, "esp", ESP) {
         if let Some(proposal) = parse::<EspProposal>(reader, "esp", &text, at, ESP) {
-            let mut judge = Judge::new(reader, "esp", &text, at);
+            let mut judge = Judge::new(reader, "esp", &text, at, legacy);
             judge.ciphers(&proposal.encr, &proposal.integ);
             judge.groups(&proposal.groups);
             list.push(proposal);
@@ -50,6 +52,18 @@ pub(crate) fn esp(s: &mut Section<'_, '_>, reader: &mut Reader<'_>) -> Vec<EspPr
         list = EspProposal::defaults(default_provider());
     }
     list
+}
+
+/// Whether any of them is there only because of `legacy = true`.
+pub(crate) fn any_legacy(ike: &[IkeProposal], esp: &[EspProposal]) -> bool {
+    let legacy = |weak: Option<Weak>| matches!(weak, Some(Weak::Legacy(_)));
+    let protects = |encr: &[Encr], integ: &[Integ]| {
+        encr.iter().any(|e| legacy(weak::cipher(*e))) || integ.iter().any(|i| legacy(weak::integrity(*i)))
+    };
+    let groups = |groups: &[Group]| groups.iter().any(|g| legacy(weak::group(*g)));
+    ike.iter()
+        .any(|p| protects(&p.encr, &p.integ) || groups(&p.groups) || p.prf.iter().any(|p| legacy(weak::prf(*p))))
+        || esp.iter().any(|p| protects(&p.encr, &p.integ) || groups(&p.groups))
 }
 
 fn parse<T>(reader: &mut Reader<'_>, key: &str, text: &str, at: usize, expected: &str) -> Option<T>
@@ -98,36 +112,42 @@ struct Judge<'r, 't> {
     key: &'static str,
     text: &'r str,
     at: usize,
+    /// Whether the connection says `legacy = true`.
+    legacy: bool,
+    /// What there is for this connection.
+    provider: &'static Provider,
     /// Whether something was refused already.
     refused: bool,
 }
 
 impl<'r, 't> Judge<'r, 't> {
-    fn new(reader: &'r mut Reader<'t>, key: &'static str, text: &'r str, at: usize) -> Self {
+    fn new(reader: &'r mut Reader<'t>, key: &'static str, text: &'r str, at: usize, legacy: bool) -> Self {
         Self {
             reader,
             key,
             text,
             at,
+            legacy,
+            provider: if legacy { legacy_provider() } else { default_provider() },
             refused: false,
         }
     }
 
     fn ciphers(&mut self, encr: &[Encr], integ: &[Integ]) {
-        let protects = default_provider().protects;
+        let protects = self.provider.protects;
         for cipher in encr {
             let known = protects.iter().any(|p| p.encr() == *cipher);
-            self.algorithm(*cipher, weak_cipher(*cipher), known, CIPHERS);
+            self.algorithm(*cipher, weak::cipher(*cipher), known, CIPHERS);
         }
         for integ in integ {
             let known = protects.iter().any(|p| p.integ() == Some(*integ));
-            self.algorithm(*integ, weak_integrity(*integ), known, INTEGRITY);
+            self.algorithm(*integ, weak::integrity(*integ), known, INTEGRITY);
         }
         if self.refused {
             return;
         }
         for (cipher, integ) in encr.iter().flat_map(|c| integ.iter().map(move |i| (*c, *i))) {
-            if default_provider().protect(cipher, Some(integ)).is_none() {
+            if self.provider.protect(cipher, Some(integ)).is_none() {
                 let message = format!("{}: {cipher} with {integ} is not available", self.key);
                 self.reader.error(self.at, message, "another pair", "");
             }
@@ -136,33 +156,44 @@ impl<'r, 't> Judge<'r, 't> {
 
     fn prfs(&mut self, prfs: &[Prf]) {
         for prf in prfs {
-            // One that goes without saying is no mistake of its own when its integrity algorithm was one.
-            if self.offset(*prf).is_some() || !self.refused {
-                let known = default_provider().prf(*prf).is_some();
-                self.algorithm(*prf, weak_prf(*prf), known, PRFS);
+            // One that goes without saying is told by its integrity algorithm, which is as weak.
+            let weak = weak::prf(*prf);
+            if self.offset(*prf).is_some() || !(self.refused || weak.is_some()) {
+                let known = self.provider.prf(*prf).is_some();
+                self.algorithm(*prf, weak, known, PRFS);
             }
         }
     }
 
     fn groups(&mut self, groups: &[Group]) {
         for group in groups {
-            let known = default_provider().group(*group).is_some();
-            self.algorithm(*group, weak_group(*group), known, GROUPS);
+            let known = self.provider.group(*group).is_some();
+            self.algorithm(*group, weak::group(*group), known, GROUPS);
         }
     }
 
-    fn algorithm<T>(&mut self, which: T, weak: Option<&str>, known: bool, instead: &str)
+    fn algorithm<T>(&mut self, which: T, weak: Option<Weak>, known: bool, instead: &str)
     where
         T: FromStr + PartialEq + Display + Copy,
     {
-        let message = match weak {
-            Some(why) => format!("{}: {which} is too weak: {why}", self.key),
-            None if !known => format!("{}: {which} is not available yet", self.key),
-            None => return,
-        };
         let offset = self.offset(which);
         let at = offset.map_or(self.at, |offset| self.reader.inside(self.at, self.text, offset));
-        let hint = format!("without {} the defaults are offered", self.key);
+        let defaults = format!("without {} the defaults are offered", self.key);
+        let (message, hint) = match weak {
+            Some(Weak::Legacy(why)) if self.legacy => {
+                let message = format!("{}: {which} is weak: {why}", self.key);
+                let hint = "legacy = true allows it; take it away as soon as the peer knows better";
+                self.reader.warning(at, message, hint);
+                return;
+            }
+            Some(Weak::Legacy(why)) => (
+                format!("{}: {which} is too weak: {why}", self.key),
+                "if the peer knows nothing better, legacy = true in this connection allows it".to_string(),
+            ),
+            Some(Weak::Never(why)) => (format!("{}: {which} is too weak: {why}", self.key), defaults),
+            None if !known => (format!("{}: {which} is not available yet", self.key), defaults),
+            None => return,
+        };
         self.reader.error(at, message, instead, &hint);
         self.refused = true;
     }
@@ -175,60 +206,9 @@ impl<'r, 't> Judge<'r, 't> {
     }
 }
 
-/// RFC 8221 section 5 and RFC 8247 section 2.1.
-fn weak_cipher(encr: Encr) -> Option<&'static str> {
-    match encr.id {
-        1 | 2 | 9 => Some("keys of DES have 56 bits (RFC 8221 section 5: MUST NOT)"),
-        3 => Some("3DES has blocks of 64 bits, which soon repeat (RFC 8221 section 5: SHOULD NOT)"),
-        4..=8 => Some("its blocks have 64 bits, which soon repeat"),
-        11 => Some("it does not encrypt"),
-        _ => None,
-    }
-}
-
-/// RFC 8247 section 2.3.
-fn weak_integrity(integ: Integ) -> Option<&'static str> {
-    match integ.0 {
-        1 | 4 | 6 => Some("MD5 is broken (RFC 8247 section 2.3: MUST NOT)"),
-        3 => Some("DES is broken (RFC 8247 section 2.3: MUST NOT)"),
-        _ => None,
-    }
-}
-
-/// RFC 8247 section 2.2.
-fn weak_prf(prf: Prf) -> Option<&'static str> {
-    match prf.0 {
-        1 => Some("MD5 is broken (RFC 8247 section 2.2: MUST NOT)"),
-        3 => Some("Tiger was given up"),
-        _ => None,
-    }
-}
-
-/// RFC 8247 section 2.4.
-fn weak_group(group: Group) -> Option<&'static str> {
-    match group.0 {
-        1 => Some("768 bits can be broken (RFC 8247 section 2.4: MUST NOT)"),
-        2 => Some("1024 bits can be broken by a rich enemy (RFC 8247 section 2.4: SHOULD NOT)"),
-        5 => Some("1536 bits are too few (RFC 8247 section 2.4: SHOULD NOT)"),
-        22 => Some("1024 bits with a small subgroup can be broken (RFC 8247 section 2.4: MUST NOT)"),
-        23 | 24 => Some("it has small subgroups and primes of unknown origin (RFC 8247 section 2.4: SHOULD NOT)"),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_defaults_are_neither_weak_nor_unavailable() {
-        for proposal in IkeProposal::defaults(default_provider()) {
-            assert!(proposal.encr.iter().all(|e| weak_cipher(*e).is_none()));
-            assert!(proposal.integ.iter().all(|i| weak_integrity(*i).is_none()));
-            assert!(proposal.prf.iter().all(|p| weak_prf(*p).is_none()));
-            assert!(proposal.groups.iter().all(|g| weak_group(*g).is_none()));
-        }
-    }
 
     #[test]
     fn what_is_proposed_instead_is_there() {

@@ -35,8 +35,14 @@ pub(crate) fn read(name: &str, at: usize, mut s: Section<'_, '_>, reader: &mut R
     let remote = ends::remote(&mut s, reader, name, at);
     let psk = psk::read(&mut s, reader, name, at);
     let (local_id, remote_id) = identities(&mut s, reader);
-    let child = child(name, at, &mut s, reader);
-    let ike = algorithms::ike(&mut s, reader);
+    let legacy = s.flag(reader, "legacy").unwrap_or(false);
+    let child = child(name, at, &mut s, reader, legacy);
+    let ike = algorithms::ike(&mut s, reader, legacy);
+    if legacy && !algorithms::any_legacy(&ike, &child.esp) {
+        let message = format!("{name} says legacy = true and names no legacy algorithm");
+        let hint = "the defaults never have one; name it in ike or esp, or take legacy away";
+        reader.warning(s.at_of("legacy"), message, hint);
+    }
     let starts = [("now", Start::Now), ("wait", Start::Wait)];
     let start = s.word(reader, "start", &starts).unwrap_or(Start::Wait);
     let udp = [("auto", UdpEncapsulation::Auto), ("always", UdpEncapsulation::Always)];
@@ -119,7 +125,7 @@ fn identities(s: &mut Section<'_, '_>, reader: &mut Reader<'_>) -> (Written<Iden
     (local, s.has("remote_id").then(|| remote.map(|(id, _)| id)))
 }
 
-fn child(name: &str, at: usize, s: &mut Section<'_, '_>, reader: &mut Reader<'_>) -> ChildPolicy {
+fn child(name: &str, at: usize, s: &mut Section<'_, '_>, reader: &mut Reader<'_>, legacy: bool) -> ChildPolicy {
     let modes = [("tunnel", Mode::Tunnel), ("transport", Mode::Transport)];
     let mode = s.word(reader, "mode", &modes).unwrap_or(Mode::Tunnel);
     if mode == Mode::Transport {
@@ -134,7 +140,7 @@ fn child(name: &str, at: usize, s: &mut Section<'_, '_>, reader: &mut Reader<'_>
         mode,
         local_ts,
         remote_ts,
-        esp: algorithms::esp(s, reader),
+        esp: algorithms::esp(s, reader, legacy),
         rekey: span(s, reader, "rekey").unwrap_or(Duration::from_secs(3600)),
     }
 }

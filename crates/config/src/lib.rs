@@ -16,6 +16,7 @@ mod psk;
 mod section;
 mod subnets;
 mod units;
+mod weak;
 
 use std::path::{Path, PathBuf};
 

@@ -300,6 +300,22 @@ impl<'a, 'i> Section<'a, 'i> {
         }
     }
 
+    /// True or false.
+    pub fn flag(&mut self, reader: &mut Reader<'_>, key: &'static str) -> Option<bool> {
+        match self.value(key)? {
+            (DeValue::Boolean(flag), _) => Some(*flag),
+            (other, at) => {
+                reader.error(
+                    at,
+                    format!("{key} is {}", kind(other)),
+                    "true or false, without quotes",
+                    "",
+                );
+                None
+            }
+        }
+    }
+
     /// One of some words.
     pub fn word<T: Copy>(&mut self, reader: &mut Reader<'_>, key: &'static str, words: &[(&str, T)]) -> Option<T> {
         let list = words

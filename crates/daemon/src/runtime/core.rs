@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use handfast_crypto::default_provider;
+use handfast_crypto::legacy_provider;
 use handfast_crypto::provider::Provider;
 use handfast_engine::event::KeyLog;
 use handfast_engine::policy::Policy;
@@ -49,7 +49,9 @@ impl Core {
         mark: u32,
         later: Option<UnboundedSender<(Ticket, Answer)>>,
     ) -> Result<Self, String> {
-        let provider = default_provider();
+        // What is offered and accepted comes from the policy alone, and the configuration names a legacy algorithm only
+        // where it says `legacy = true`.
+        let provider = legacy_provider();
         let engine = Engine::new(
             EngineConfig {
                 seed: seed()?,
