@@ -119,7 +119,14 @@ fn hex(secret: &Secret) -> String {
 fn ike_encr(encr: Encr) -> String {
     let bits = encr.key_bits.unwrap_or_default();
     match encr.id {
+        3 => "3DES [RFC2451]".into(),
         12 => format!("AES-CBC-{bits} [RFC3602]"),
+        13 => format!("AES-CTR-{bits} [RFC5930]"),
+        14 => format!("AES-CCM-{bits} with 8 octet ICV [RFC5282]"),
+        15 => format!("AES-CCM-{bits} with 12 octet ICV [RFC5282]"),
+        16 => format!("AES-CCM-{bits} with 16 octet ICV [RFC5282]"),
+        18 => format!("AES-GCM-{bits} with 8 octet ICV [RFC5282]"),
+        19 => format!("AES-GCM-{bits} with 12 octet ICV [RFC5282]"),
         20 => format!("AES-GCM-{bits} with 16 octet ICV [RFC5282]"),
         // Wireshark 4.0 has no such entry and leaves the SA sealed.
         28 => "ChaCha20-Poly1305 [RFC7634]".into(),
@@ -130,7 +137,10 @@ fn ike_encr(encr: Encr) -> String {
 /// A name in Wireshark's list of IKEv2 integrity algorithms.
 fn ike_integ(integ: Integ) -> String {
     match integ.0 {
+        1 => "HMAC_MD5_96 [RFC2403]".into(),
         2 => "HMAC_SHA1_96 [RFC2404]".into(),
+        // Wireshark 4.0 computes neither AES-XCBC nor AES-CMAC.
+        5 | 8 => "ANY 96-bits of Authentication [No Checking]".into(),
         12 => "HMAC_SHA2_256_128 [RFC4868]".into(),
         13 => "HMAC_SHA2_384_192 [RFC4868]".into(),
         14 => "HMAC_SHA2_512_256 [RFC4868]".into(),
@@ -141,7 +151,11 @@ fn ike_integ(integ: Integ) -> String {
 /// A name in Wireshark's list of ESP ciphers.
 fn esp_encr(encr: Encr) -> String {
     match encr.id {
+        3 => "TripleDES-CBC [RFC2451]".into(),
         12 => "AES-CBC [RFC3602]".into(),
+        13 => "AES-CTR [RFC3686]".into(),
+        18 => "AES-GCM with 8 octet ICV [RFC4106]".into(),
+        19 => "AES-GCM with 12 octet ICV [RFC4106]".into(),
         20 => "AES-GCM with 16 octet ICV [RFC4106]".into(),
         28 => "ChaCha20 with Poly1305 [RFC7634]".into(),
         _ => encr.to_string(),
@@ -151,7 +165,9 @@ fn esp_encr(encr: Encr) -> String {
 /// A name in Wireshark's list of ESP integrity algorithms.
 fn esp_integ(integ: Integ) -> String {
     match integ.0 {
+        1 => "HMAC-MD5-96 [RFC2403]".into(),
         2 => "HMAC-SHA-1-96 [RFC2404]".into(),
+        5 | 8 => "ANY 96 bit authentication [no checking]".into(),
         12 => "HMAC-SHA-256-128 [RFC4868]".into(),
         13 => "HMAC-SHA-384-192 [RFC4868]".into(),
         14 => "HMAC-SHA-512-256 [RFC4868]".into(),

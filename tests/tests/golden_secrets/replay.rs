@@ -8,7 +8,6 @@ use handfast_crypto::legacy_provider;
 use handfast_crypto::provider::Protect;
 use handfast_crypto::schedule::v2::{child_keys, prf_plus, skeyseed, skeyseed_rekey};
 use handfast_crypto::secret::Secret;
-use handfast_crypto::transform::Group;
 use handfast_tests::golden::Exchange;
 use handfast_wire::header::{ExchangeType, HEADER_LEN, Spi};
 use handfast_wire::numbers::{AuthMethod, Protocol};
@@ -131,13 +130,9 @@ impl Replay<'_> {
         };
         let shared = self.given("shared Diffie Hellman secret");
         let group = choice.group.unwrap();
-        let shared_len = match legacy_provider().group(group) {
-            Some(group) => group.shared_len(),
-            // Not implemented, and its secret is taken from the recording anyway.
-            None if group == Group(2) => 128,
-            None => panic!("{group} is not implemented"),
-        };
-        assert_eq!(shared.len(), shared_len);
+        let agreement = legacy_provider().group(group);
+        let agreement = agreement.unwrap_or_else(|| panic!("{group} is not implemented"));
+        assert_eq!(shared.len(), agreement.shared_len());
         let prf = legacy_provider().prf(choice.prf.unwrap()).unwrap();
         let seed = skeyseed(prf, &init.ni, &init.nr, &shared);
         self.add(choice, &seed, init, header.spi_i, header.spi_r);

@@ -1,6 +1,6 @@
 //! RFC 2202: HMAC-MD5. OpenSSL 3.0: 3DES. Only the legacy provider has them.
 
-use handfast_crypto::transform::{Encr, Integ, Prf};
+use handfast_crypto::transform::{Encr, Group, Integ, Prf};
 use handfast_crypto::{default_provider, legacy_provider};
 use handfast_tests::golden::unhex;
 
@@ -73,6 +73,11 @@ fn triple_des() {
 fn the_default_provider_has_none_of_them() {
     let provider = default_provider();
     assert!(provider.prf(Prf::HMAC_MD5).is_none());
+    for group in [1, 2, 5, 22, 23, 24].map(Group) {
+        assert!(provider.group(group).is_none(), "{group}");
+        let legacy = [Group::MODP1024, Group::MODP1536].contains(&group);
+        assert_eq!(legacy_provider().group(group).is_some(), legacy, "{group}");
+    }
     let weak = |encr, integ| encr == Encr::TRIPLE_DES || integ == Some(Integ::HMAC_MD5_96);
     assert!(!provider.protects.iter().any(|p| weak(p.encr(), p.integ())));
     assert!(legacy_provider().protects.iter().any(|p| weak(p.encr(), p.integ())));

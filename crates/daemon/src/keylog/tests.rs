@@ -23,6 +23,7 @@ const RECORDED: &[(&str, &str, &str)] = &[
         "aes128-sha256-modp2048",
         "aes128-sha256",
     ),
+    ("v2-psk-3des-md5-modp1024", "3des-md5-modp1024", "3des-md5"),
     ("v2-ecdsa256-x25519", "aes128gcm16-prfsha256-x25519", "aes128gcm16"),
 ];
 
