@@ -58,20 +58,40 @@ impl Connection {
         }
     }
 
+    /// The tunnel named `t{n}` beside those of other numbers: each has addresses, identities and networks of its own, which
+    /// [`Lab::add`](crate::netns::Lab::add) makes. n is from 3 to 99.
+    pub fn nth(n: u8, ike: &str, esp: &str) -> Self {
+        let end = |side: u8, id: &str| End {
+            address: format!("10.77.0.{}", u16::from(side) * 100 + u16::from(n)),
+            id: format!("{id}{n}.test"),
+            subnet: format!("10.{}.{n}.0/24", 78 + side),
+            host: format!("10.{}.{n}.1", 78 + side),
+        };
+        Self {
+            name: format!("t{n}"),
+            local: end(0, "a"),
+            remote: end(1, "b"),
+            ..Self::new(ike, esp)
+        }
+    }
+
     /// The same, its outer addresses those of IPv6.
     #[must_use]
     pub fn outer_v6(mut self) -> Self {
-        self.local.address = "fd77::1".into();
-        self.remote.address = "fd77::2".into();
+        for end in [&mut self.local, &mut self.remote] {
+            end.address = format!("fd77::{}", end.address.rsplit('.').next().unwrap_or_default());
+        }
         self
     }
 
     /// The same, the networks behind it those of IPv6.
     #[must_use]
     pub fn inner_v6(mut self) -> Self {
-        for (n, end) in [(1, &mut self.local), (2, &mut self.remote)] {
-            end.subnet = format!("fd78:{n}::/64");
-            end.host = format!("fd78:{n}::1");
+        for end in [&mut self.local, &mut self.remote] {
+            let mut octets = end.host.split('.').skip(1);
+            let (network, n) = (octets.next().unwrap_or_default(), octets.next().unwrap_or_default());
+            end.subnet = format!("fd{network}:{n}::/64");
+            end.host = format!("fd{network}:{n}::1");
         }
         self
     }
@@ -160,7 +180,7 @@ impl Connection {
   }}
 }}
 secrets {{
-  ike-1 {{
+  ike-{name} {{
     id-1 = {us_id}
     id-2 = {them_id}
     secret = \"{secret}\"

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{self, Command};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use crate::connection::Connection;
 use crate::process::run;
 
 /// Some namespaces, the links between them, and a folder for files; all removed on drop, also in a panic.
@@ -51,6 +52,16 @@ impl Lab {
             host.own(&format!("fd78:{n}::1/128"));
         }
         (lab, a, b)
+    }
+
+    /// Gives two hosts on one wire the addresses of a further tunnel, from `a` to `b`.
+    pub fn add(&self, a: &Namespace, b: &Namespace, tunnel: &Connection) {
+        for (space, other, end) in [(a, b, &tunnel.local), (b, a, &tunnel.remote)] {
+            let prefix_len = if end.address.contains(':') { 64 } else { 24 };
+            space.address(&format!("{}/{prefix_len}", end.address), &wire_name(other));
+            let prefix_len = if end.host.contains(':') { 128 } else { 32 };
+            space.own(&format!("{}/{prefix_len}", end.host));
+        }
     }
 
     /// Like [`pair`](Self::pair), but a router stands between and masquerades: the first host, 10.76.0.1, appears to

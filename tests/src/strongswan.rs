@@ -30,8 +30,18 @@ impl StrongSwan {
         Self::start_with(lab, space, connection, &[])
     }
 
+    /// Starts charon in `space` with several connections loaded and none up.
+    pub fn start_all(lab: &Lab, space: &Namespace, connections: &[Connection]) -> Self {
+        let conf: String = connections.iter().map(Connection::swanctl_conf).collect();
+        Self::start_conf(lab, space, &conf, &[])
+    }
+
     /// The same with further lines in the section `charon` of strongswan.conf.
     pub fn start_with(lab: &Lab, space: &Namespace, connection: &Connection, charon: &[&str]) -> Self {
+        Self::start_conf(lab, space, &connection.swanctl_conf(), charon)
+    }
+
+    fn start_conf(lab: &Lab, space: &Namespace, swanctl_conf: &str, charon: &[&str]) -> Self {
         let dir = lab
             .dir()
             .join(format!("s-{}", space.name().rsplit('-').next().unwrap_or_default()));
@@ -40,7 +50,7 @@ impl StrongSwan {
         let _ = fs::remove_dir_all(&run);
         fs::create_dir_all(&run).unwrap_or_else(|e| panic!("{}: {e}", run.display()));
         write(&dir.join("strongswan.conf"), &strongswan_conf(&dir, charon));
-        write(&dir.join("swanctl.conf"), &connection.swanctl_conf());
+        write(&dir.join("swanctl.conf"), swanctl_conf);
 
         // Several charons on one host: each gets a /run of its own.
         let script = "mount --make-rprivate / && mount --bind \"$1\" /run && exec /usr/lib/ipsec/charon";
@@ -92,7 +102,10 @@ impl StrongSwan {
         let established = sas
             .lines()
             .any(|line| line.starts_with(&format!("{name}: ")) && line.contains("ESTABLISHED"));
-        established && sas.contains("INSTALLED")
+        let child = sas
+            .lines()
+            .any(|line| line.starts_with(&format!("  {name}: ")) && line.contains("INSTALLED"));
+        established && child
     }
 
     /// Charon's log so far.

@@ -75,6 +75,12 @@ pub fn judge(capture: &Path, keys: &KeyLog, dir: &Path) -> Verdict {
 /// The same with the tables that a folder has.
 #[track_caller]
 pub fn judge_dir(capture: &Path, tables: &Path) -> Verdict {
+    judge_part(capture, tables, "frame")
+}
+
+/// The same of the frames that a display filter lets through.
+#[track_caller]
+pub fn judge_part(capture: &Path, tables: &Path, filter: &str) -> Verdict {
     let tshark = |args: &[&str]| {
         run(Command::new("tshark")
             .args(["-n", "-r"])
@@ -88,9 +94,10 @@ pub fn judge_dir(capture: &Path, tables: &Path) -> Verdict {
             .args(args)
             .env("WIRESHARK_CONFIG_DIR", tables))
     };
-    let mut verdict = read_details(&tshark(&["-V", "-O", "isakmp,esp"]));
+    let mut verdict = read_details(&tshark(&["-V", "-O", "isakmp,esp", "-Y", filter]));
     // Complaints about the packets inside count too: what was decrypted must be sound.
-    let bad = tshark(&["-Y", "_ws.malformed || _ws.expert.severity == error"]);
+    let bad = format!("({filter}) && (_ws.malformed || _ws.expert.severity == error)");
+    let bad = tshark(&["-Y", &bad]);
     verdict
         .complaints
         .extend(bad.lines().map(|line| format!("malformed or erroneous: {line}")));

@@ -62,7 +62,7 @@ fn two_strongswans_pass_and_an_altered_key_does_not() {
     assert!(refused(&alter(|k| k.ike.clear())), "missing IKE keys passed");
 }
 
-/// The suites of interop_suites.rs: what each judge says of them when nothing of ours takes part.
+/// Some suites of interop_suites.rs: what each judge says of them when nothing of ours takes part.
 #[test]
 fn the_judges_know_every_suite() {
     need!(Namespaces, StrongSwan, Tshark, Tcpdump);
