@@ -18,6 +18,7 @@ pub mod output;
 mod path;
 pub mod policy;
 pub mod refusal;
+pub mod reload;
 mod retransmit;
 pub mod time;
 mod v2;

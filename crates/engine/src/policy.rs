@@ -47,6 +47,16 @@ pub enum Remote {
     Name(String),
 }
 
+impl std::fmt::Display for Remote {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Any => f.write_str("any"),
+            Self::Address(address) => address.fmt(f),
+            Self::Name(name) => f.write_str(name),
+        }
+    }
+}
+
 /// When to connect.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Start {
@@ -120,12 +130,7 @@ impl Connection {
         } else {
             local.join(",")
         };
-        let remote = match &self.remote {
-            Remote::Any => "any".to_string(),
-            Remote::Address(address) => address.to_string(),
-            Remote::Name(name) => name.clone(),
-        };
-        format!("{} ({local} from {remote})", self.name)
+        format!("{} ({local} from {})", self.name, self.remote)
     }
 }
 

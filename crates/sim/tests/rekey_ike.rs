@@ -128,7 +128,11 @@ fn rekeys_that_meet_leave_one_sa() {
                 );
             }
             world.run(15 * SECOND);
-            assert!(is_whole(&world), "seed {seed}: {:#?}", world.hosts.iter().map(|h| &h.events).collect::<Vec<_>>());
+            assert!(
+                is_whole(&world),
+                "seed {seed}: {:#?}",
+                world.hosts.iter().map(|h| &h.events).collect::<Vec<_>>()
+            );
         }
         met += world.hosts[0].count(|e| matches!(e, Event::IkeGone { reason, .. } if reason.contains("another rekey")));
         met += world.hosts[1].count(|e| matches!(e, Event::IkeGone { reason, .. } if reason.contains("another rekey")));

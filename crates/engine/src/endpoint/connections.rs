@@ -12,6 +12,7 @@ use crate::event::Event;
 use crate::input::Answer;
 use crate::output::{Output, Question, Ticket};
 use crate::policy::{Connection, Remote, Start};
+use crate::reload;
 use crate::time::Instant;
 
 /// Longest wait between attempts.
@@ -39,6 +40,8 @@ struct Entry {
     /// Someone wants it up.
     wanted: bool,
     phase: Phase,
+    /// Its settings changed: it is begun anew as soon as what stands of it is gone.
+    renew: bool,
     attempts: u32,
     sas: Vec<SaId>,
     /// When it last came up.
@@ -82,20 +85,14 @@ impl Supervisor {
                 let before = std::mem::replace(&mut entry.connection, connection);
                 let now = &entry.connection;
                 let may = now.remote != Remote::Any;
-                if now.start == Start::Now && may && before.start != Start::Now {
-                    entry.wanted = true;
-                } else if !may {
-                    entry.wanted = false;
-                }
-                match entry.phase {
-                    Phase::Idle if entry.wanted => attempts.extend(entry.attempt(cx)),
-                    Phase::Retry(_) if !entry.wanted => {
-                        timers.set(Owner::Connection(entry.key), None);
-                        entry.phase = Phase::Idle;
-                        entry.tell(cx, "waiting", "waits for a peer from any address", None);
-                    }
+                match (before.start, now.start) {
+                    _ if !may => entry.wanted = false,
+                    (Start::Wait, Start::Now) => entry.wanted = true,
+                    (Start::Now, Start::Wait) => entry.wanted = false,
                     _ => {}
                 }
+                let renew = reload::renews(&before, &entry.connection);
+                attempts.extend(entry.reconfigured(cx, timers, renew));
                 continue;
             }
             let wanted = connection.start == Start::Now && connection.remote != Remote::Any;
@@ -106,6 +103,7 @@ impl Supervisor {
                 connection,
                 wanted,
                 phase: Phase::Idle,
+                renew: false,
                 attempts: 0,
                 sas: vec![],
                 up_since: cx.now,
@@ -113,11 +111,7 @@ impl Supervisor {
             if wanted {
                 attempts.extend(entry.attempt(cx));
             } else {
-                let reason = match entry.connection.remote {
-                    Remote::Any => "waits for a peer from any address",
-                    _ => "waits for the peer or for `up`",
-                };
-                entry.tell(cx, "waiting", reason, None);
+                entry.wait(cx);
             }
             self.list.push(entry);
         }
@@ -176,6 +170,7 @@ impl Supervisor {
             return vec![];
         };
         entry.wanted = false;
+        entry.renew = false;
         timers.set(Owner::Connection(entry.key), None);
         let mut sas = entry.sas.clone();
         if let Phase::Connecting(sa) = entry.phase {
@@ -270,6 +265,7 @@ impl Supervisor {
     pub fn shut_down(&mut self, timers: &mut Timers) {
         for entry in &mut self.list {
             entry.wanted = false;
+            entry.renew = false;
             timers.set(Owner::Connection(entry.key), None);
         }
     }
@@ -282,6 +278,37 @@ fn unknown(name: &str) -> Event {
 }
 
 impl Entry {
+    /// The settings were read again. `renew`: what stands of it cannot go on, and its SAs are being closed.
+    fn reconfigured(&mut self, cx: &mut Context, timers: &mut Timers, renew: bool) -> Option<Attempt> {
+        match self.phase {
+            Phase::Idle if self.wanted => return self.attempt(cx),
+            Phase::Idle => {}
+            // What failed with the old settings may succeed with the new ones.
+            Phase::Resolving(_) | Phase::Locating(..) | Phase::Retry(_) if self.wanted && renew => {
+                timers.set(Owner::Connection(self.key), None);
+                self.attempts = 0;
+                return self.attempt(cx);
+            }
+            Phase::Resolving(_) | Phase::Locating(..) | Phase::Retry(_) if !self.wanted => {
+                timers.set(Owner::Connection(self.key), None);
+                self.phase = Phase::Idle;
+                self.wait(cx);
+            }
+            Phase::Resolving(_) | Phase::Locating(..) | Phase::Retry(_) => {}
+            Phase::Connecting(_) | Phase::Up => self.renew |= renew,
+        }
+        None
+    }
+
+    /// Says what it waits for.
+    fn wait(&self, cx: &mut Context) {
+        let reason = match self.connection.remote {
+            Remote::Any => "waits for a peer from any address",
+            _ => "waits for the peer or for `up`",
+        };
+        self.tell(cx, "waiting", reason, None);
+    }
+
     fn attempt(&mut self, cx: &mut Context) -> Option<Attempt> {
         self.tell_connecting(cx);
         match self.connection.remote.clone() {
@@ -315,6 +342,7 @@ impl Entry {
 
     /// Down, and again later if it is wanted.
     fn failed(&mut self, cx: &mut Context, timers: &mut Timers, reason: &str) -> Option<Attempt> {
+        let renew = std::mem::take(&mut self.renew);
         if !self.wanted {
             self.phase = Phase::Idle;
             self.tell(cx, "down", reason, None);
@@ -325,8 +353,11 @@ impl Entry {
             self.attempts = 0;
         }
         let doubled = Duration::from_secs(1) * 2u32.saturating_pow(self.attempts.min(10));
-        let wait = cx.rng.jitter(doubled.min(MAX_BACKOFF));
+        let mut wait = cx.rng.jitter(doubled.min(MAX_BACKOFF));
         self.attempts = self.attempts.saturating_add(1);
+        if renew {
+            (wait, self.attempts) = (Duration::ZERO, 0);
+        }
         let at = cx.now + wait;
         self.phase = Phase::Retry(at);
         timers.set(Owner::Connection(self.key), Some((at, Reason::Retry)));

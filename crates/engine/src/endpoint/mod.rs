@@ -4,6 +4,7 @@ pub(crate) mod admission;
 pub(crate) mod choose;
 pub(crate) mod connections;
 pub(crate) mod ike_sa;
+mod reload;
 pub(crate) mod spi;
 mod succession;
 pub(crate) mod timers;
@@ -100,10 +101,7 @@ impl Engine {
             Input::Answer(ticket, answer) => self.on_answer(ticket, answer),
             Input::Command(command) => self.on_command(command),
             Input::Plane(event) => self.on_plane(&event),
-            Input::Policy(policy) => {
-                self.cx.policy = policy;
-                self.configure();
-            }
+            Input::Policy(policy) => self.reload(policy),
             Input::Timer => self.on_timer(),
         }
         self.apply_effects();

@@ -36,7 +36,7 @@ pub(crate) struct AuthSent {
     nr: Vec<u8>,
     /// The peer's IKE_SA_INIT, which its AUTH covers.
     response: Vec<u8>,
-    child: Arc<ChildPolicy>,
+    pub child: Arc<ChildPolicy>,
     spi_in: u32,
     ts_i: Vec<TrafficSelector>,
     ts_r: Vec<TrafficSelector>,

@@ -50,7 +50,7 @@ pub(crate) struct Established {
     pub queue: VecDeque<Work>,
     /// When the peer last proved that it lives.
     pub last_heard: Instant,
-    keepalive_due: Instant,
+    pub keepalive_due: Instant,
     established: Instant,
     /// Counters are being asked, before a probe.
     query: Option<(Ticket, usize)>,
@@ -61,7 +61,7 @@ pub(crate) struct Established {
     /// Where a rekey of this SA stands.
     pub succession: Succession,
     /// When this SA is to be replaced.
-    ike_rekey_at: Option<Instant>,
+    pub ike_rekey_at: Option<Instant>,
     /// Outbound SAs of rekeyed children (new, old) that wait for the peer to use the new one.
     pub held: Vec<(ChildId, ChildId, SaInstall)>,
     /// Replaced children that are still to be deleted with the peer, and when.

@@ -2,6 +2,8 @@
 //!
 //! Responder: inbound installed, then the answer leaves, then outbound. Initiator: inbound, then outbound.
 
+use std::sync::Arc;
+
 use handfast_plane::op::{PlaneOp, PlaneReply};
 use handfast_store::delta::SaDelta;
 use handfast_wire::numbers::NotifyType;
@@ -11,6 +13,7 @@ use crate::child::sa::{ChildSa, DirectedKeys};
 use crate::context::{Asker, Context};
 use crate::input::Answer;
 use crate::output::{Output, Question, Ticket};
+use crate::policy::Connection;
 use crate::refusal::{Cause, Party, Refusal};
 use crate::v2::auth_responder::response_envelope;
 use crate::v2::established::Established;
@@ -95,6 +98,12 @@ impl Installing {
         }
         this.established.close(reason);
         this.established.advance(sa, cx)
+    }
+
+    /// Obeys settings that were not negotiated.
+    pub fn take_settings(&mut self, sa: &Sa, cx: &mut Context, now: &Arc<Connection>) {
+        self.established.take_settings(sa, cx, now);
+        self.child.take_settings(cx, now);
     }
 
     pub fn parties(&self) -> &Parties {

@@ -8,6 +8,7 @@ pub(crate) mod established;
 pub(crate) mod exchange;
 pub(crate) mod install;
 pub(crate) mod message;
+mod reload;
 pub(crate) mod rules;
 pub(crate) mod sa_init;
 pub(crate) mod sa_init_responder;
