@@ -84,6 +84,12 @@ impl StrongSwan {
         self.swanctl(&["--terminate", "--ike", name]);
     }
 
+    /// Replaces an IKE SA from this side.
+    #[track_caller]
+    pub fn rekey_ike(&self, name: &str) {
+        self.swanctl(&["--rekey", "--ike", name]);
+    }
+
     /// Replaces a child SA from this side.
     #[track_caller]
     pub fn rekey_child(&self, name: &str) {
