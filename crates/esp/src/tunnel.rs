@@ -5,13 +5,19 @@ mod checksum;
 mod ecn;
 mod fragment;
 mod headers;
+mod join;
 mod mss;
+mod offload;
+mod split;
 mod too_big;
 
 pub use ecn::{CongestionLost, encapsulated_tos, merge_ecn};
 pub use fragment::fragment_ipv4;
 pub use headers::{Headers, Ports};
+pub use join::{Joined, Joiner};
 pub use mss::clamp_mss;
+pub use offload::{Offload, PartialChecksum, Segmented, Segments, complete_checksum};
+pub use split::Split;
 pub use too_big::too_big;
 
 /// Next header of an IPv4 packet in ESP.

@@ -2,20 +2,29 @@
 
 use std::net::IpAddr;
 
-/// Sum of 16-bit words in ones' complement, folded; an odd last octet is padded with zero.
+/// Sum of 16-bit words in ones' complement, folded, added to `start`; an odd last octet is padded with zero.
+///
+/// The order of the octets in a word does not matter to such a sum (RFC 1071 section 2 B), nor whether two words are
+/// added at once, so this adds 32 bits as the machine reads them.
 pub(crate) fn sum(octets: &[u8], start: u32) -> u32 {
-    let (words, rest) = octets.as_chunks::<2>();
-    let mut total = u64::from(start);
+    let (words, rest) = octets.as_chunks::<4>();
+    let mut total = 0;
     for word in words {
-        total += u64::from(u16::from_be_bytes(*word));
+        total += u64::from(u32::from_ne_bytes(*word));
     }
-    if let [last] = rest {
-        total += u64::from(*last) << 8;
-    }
+    let mut last = [0; 4];
+    last[..rest.len()].copy_from_slice(rest);
+    total += u64::from(u32::from_ne_bytes(last));
+    let total = u16::from_be_bytes(fold(total).to_ne_bytes());
+    u32::from(fold(u64::from(total) + u64::from(start)))
+}
+
+/// Adds the carries back.
+const fn fold(mut total: u64) -> u16 {
     while total > 0xffff {
         total = (total & 0xffff) + (total >> 16);
     }
-    total as u32
+    total as u16
 }
 
 /// The checksum of octets whose checksum field is zero.
@@ -64,6 +73,25 @@ mod tests {
     fn the_example_of_rfc_1071() {
         assert_eq!(sum(&[0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7], 0), 0xddf2);
         assert_eq!(sum(&[0x00, 0x01, 0xf2], 0), 0xf201);
+    }
+
+    #[test]
+    fn every_length_is_summed() {
+        let octets: Vec<u8> = (0..200u32).map(|i| (i * i + 31 * i) as u8).collect();
+        for len in 0..octets.len() {
+            for start in [0, 1, 0xfffe, 0xffff, 0x1_0000, 0xffff_ffff] {
+                let start_sum = (start & 0xffff) + (start >> 16);
+                let words = octets[..len].chunks(2);
+                let mut slow: u32 = words
+                    .map(|w| u32::from(w[0]) << 8 | w.get(1).map_or(0, |o| u32::from(*o)))
+                    .sum();
+                slow += start_sum;
+                while slow > 0xffff {
+                    slow = (slow & 0xffff) + (slow >> 16);
+                }
+                assert_eq!(sum(&octets[..len], start), slow, "{len} {start}");
+            }
+        }
     }
 
     #[test]

@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used)]
 
+use proptest::prelude::*;
+
 use super::headers::Headers;
+use super::offload::Segmented;
 
 /// From 192.0.2.1 to 198.51.100.2; don't fragment.
 pub fn ipv4(protocol: u8, payload: &[u8]) -> Vec<u8> {
@@ -75,4 +78,82 @@ pub fn transport_checksum(packet: &[u8]) -> u16 {
     all.extend_from_slice(&[0, 0, 0, headers.protocol]);
     all.extend_from_slice(body);
     reference_checksum(&all)
+}
+
+/// A TCP or UDP packet of any size, or a frame that stands for several.
+#[derive(Clone, Debug)]
+pub struct Frame {
+    pub ipv6: bool,
+    /// Octets of IPv4 options, or of an IPv6 destination options header.
+    pub extra: usize,
+    /// UDP if there is none.
+    pub tcp: Option<Tcp>,
+    pub payload: Vec<u8>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Tcp {
+    pub sequence: u32,
+    pub flags: u8,
+    pub options: Vec<u8>,
+}
+
+impl Frame {
+    pub fn any() -> impl Strategy<Value = Self> {
+        let options = (0usize..=10).prop_flat_map(|words| prop::collection::vec(any::<u8>(), words * 4));
+        let tcp = (any::<u32>(), any::<u8>(), options).prop_map(|(sequence, flags, options)| Tcp {
+            sequence,
+            flags,
+            options,
+        });
+        let payload = prop::collection::vec(any::<u8>(), 1..8000);
+        (any::<bool>(), 0usize..4, prop::option::of(tcp), payload).prop_map(|(ipv6, extra, tcp, payload)| Self {
+            ipv6,
+            extra: extra * 8,
+            tcp,
+            payload,
+        })
+    }
+
+    pub fn protocol(&self) -> Segmented {
+        if self.tcp.is_some() {
+            Segmented::Tcp
+        } else {
+            Segmented::Udp
+        }
+    }
+
+    pub fn head_len(&self) -> usize {
+        let ip = if self.ipv6 { 40 } else { 20 };
+        ip + self.extra + self.tcp.as_ref().map_or(8, |tcp| 20 + tcp.options.len())
+    }
+
+    /// It as one packet, its transport checksum zero.
+    pub fn octets(&self) -> Vec<u8> {
+        let mut body = vec![0x30, 0x39, 0x01, 0xbb];
+        match &self.tcp {
+            Some(tcp) => {
+                body.extend_from_slice(&tcp.sequence.to_be_bytes());
+                body.extend_from_slice(&[1, 2, 3, 4, ((20 + tcp.options.len()) * 4) as u8, tcp.flags]);
+                body.extend_from_slice(&[0x55, 0xaa, 0, 0, 0, 0]);
+                body.extend_from_slice(&tcp.options);
+            }
+            None => {
+                body.extend_from_slice(&((8 + self.payload.len()) as u16).to_be_bytes());
+                body.extend_from_slice(&[0, 0]);
+            }
+        }
+        body.extend_from_slice(&self.payload);
+        let number = if self.tcp.is_some() { 6 } else { 17 };
+        if !self.ipv6 {
+            return ipv4_options(number, &vec![1; self.extra], &body);
+        }
+        if self.extra == 0 {
+            return ipv6(number, &body);
+        }
+        // Destination options, all of it padding (RFC 8200 section 4.2).
+        let mut options = vec![number, (self.extra / 8 - 1) as u8];
+        options.extend(vec![0; self.extra - 2]);
+        ipv6(60, &[options, body].concat())
+    }
 }
