@@ -3,8 +3,10 @@
 //! No I/O here. The caller hands in an IP packet and gets ESP packets to send, or hands in an ESP packet and gets the
 //! IP packet that was inside.
 
+mod batch;
 mod child;
 mod flows;
+mod frame;
 mod inbound;
 mod install;
 mod matching;
@@ -21,6 +23,7 @@ use crate::op::{ChildId, Counters, OuterPath, PlaneEvent, PlaneOp, PlaneReply};
 use child::Child;
 use policy::Policy;
 
+pub use batch::{Batch, Run};
 pub use inbound::{DropReason, Inbound};
 pub use outbound::Outbound;
 
@@ -39,6 +42,8 @@ pub struct UserspacePlane {
     events: VecDeque<PlaneEvent>,
     /// One fragment at a time.
     scratch: Vec<u8>,
+    /// One packet of a frame at a time.
+    packet: Vec<u8>,
 }
 
 /// One child as the plane holds it.
@@ -82,6 +87,7 @@ impl UserspacePlane {
             policy: Policy::default(),
             events: VecDeque::new(),
             scratch: Vec::new(),
+            packet: Vec::new(),
         }
     }
 

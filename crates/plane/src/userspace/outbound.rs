@@ -94,7 +94,11 @@ impl UserspacePlane {
 }
 
 /// The child that takes a packet.
-fn select<'a>(children: &'a mut [Option<Child>], policy: &mut Policy, headers: &Headers) -> Option<&'a mut Child> {
+pub(super) fn select<'a>(
+    children: &'a mut [Option<Child>],
+    policy: &mut Policy,
+    headers: &Headers,
+) -> Option<&'a mut Child> {
     let slot = policy.choose(headers, |slot| {
         let child = children.get(slot).and_then(Option::as_ref);
         child.is_some_and(|child| child.local_ts.iter().any(|local| matching::source(local, headers)))
@@ -149,7 +153,7 @@ impl Sender {
     }
 
     /// Whether there is news of the sequence numbers, and whether they are at their end.
-    fn newly_expiring(&mut self) -> Option<bool> {
+    pub(super) fn newly_expiring(&mut self) -> Option<bool> {
         let usage = self.sa.usage();
         let news = usage > self.reported;
         self.reported = usage;

@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
+mod frame;
 mod install;
 mod packets;
 mod policy;
