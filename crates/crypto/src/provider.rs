@@ -26,6 +26,13 @@ pub enum CryptoError {
     Exhausted,
 }
 
+impl CryptoError {
+    /// Whether a key agreement failed by what the peer sent (RFC 6989), not by our own fault.
+    pub fn is_the_peers(self) -> bool {
+        matches!(self, Self::InvalidPublic | Self::Length)
+    }
+}
+
 /// Source of randomness handed in by the caller (nothing below the daemon has its own).
 pub trait RandomSource {
     /// Fills `out`.

@@ -141,6 +141,10 @@ impl Engine {
         if self.half_open >= self.cx.policy.half_open_limit {
             return Err("too many half-open SAs");
         }
+        if message.payloads().any(|payload| payload.is_err()) {
+            // Not even a message, so nobody waits for an answer.
+            return Err("payload lengths do not fit the message");
+        }
         match responder::read(&self.cx, (local, remote), message) {
             Ok(first) => {
                 let path = Path::new(local, remote);

@@ -20,10 +20,11 @@ use crate::refusal::{Cause, Party, Refusal};
 use crate::retransmit::Due;
 use crate::time::Instant;
 use crate::v2::channel::Channel;
+use crate::v2::exchange::collision::Rival;
 use crate::v2::exchange::create_child::{self, Incoming};
 use crate::v2::exchange::{self, Work, rekey_ike_responder};
 use crate::v2::message::{Envelope, Parsed, push_notify};
-use crate::v2::state::{Next, Parties, Sa, State, gone, record};
+use crate::v2::state::{Next, Parties, Sa, State, gone, record, refuse};
 use crate::v2::succession::Succession;
 use crate::v2::window::Turn;
 
@@ -44,7 +45,9 @@ pub(crate) struct Established {
     pub next_out: u32,
     /// Message ID of the peer's next request.
     next_in: u32,
-    /// Our answer to the peer's last request, sent again if the request is.
+    /// The peer's last request.
+    last_request: Vec<u8>,
+    /// Our answer to it, sent again if the request is.
     last_response: Option<Vec<u8>>,
     pub turn: Turn,
     pub queue: VecDeque<Work>,
@@ -62,6 +65,8 @@ pub(crate) struct Established {
     pub succession: Succession,
     /// When this SA is to be replaced.
     pub ike_rekey_at: Option<Instant>,
+    /// The peer's new child for the child that we are replacing too.
+    pub rival: Option<Rival>,
     /// Outbound SAs of rekeyed children (new, old) that wait for the peer to use the new one.
     pub held: Vec<(ChildId, ChildId, SaInstall)>,
     /// Replaced children that are still to be deleted with the peer, and when.
@@ -82,6 +87,7 @@ impl Established {
             children: vec![],
             next_out,
             next_in,
+            last_request: vec![],
             last_response: None,
             turn: Turn::Idle,
             queue: VecDeque::new(),
@@ -93,6 +99,7 @@ impl Established {
             incoming_ike: None,
             succession: Succession::default(),
             ike_rekey_at,
+            rival: None,
             held: vec![],
             overlapping: vec![],
             draining: vec![],
@@ -296,6 +303,7 @@ impl Established {
         let at = cx.now + cx.rng.jitter(REKEY_AGAIN);
         if let Some(child) = self.children.iter_mut().find(|c| c.id == id) {
             child.rekey_at = Some(at);
+            child.replaced = false;
         }
     }
 
@@ -405,6 +413,7 @@ impl Established {
             return Ok(State::Established(self));
         };
         self.last_heard = cx.now;
+        self.last_request = message.bytes.to_vec();
         sa.received(
             cx,
             message.bytes.len(),
@@ -423,13 +432,23 @@ impl Established {
     }
 
     fn answer_fault(mut self: Box<Self>, sa: &mut Sa, cx: &mut Context, envelope: Envelope, cause: Cause) -> Next {
+        let Cause::CriticalPayload(kind) = cause else {
+            return self.malformed(sa, cx, envelope, Refusal::new(Party::Us, cause));
+        };
         let mut chain = PayloadChain::new();
-        match &cause {
-            Cause::CriticalPayload(kind) => push_notify(&mut chain, NotifyType::UNSUPPORTED_CRITICAL_PAYLOAD, &[*kind]),
-            _ => push_notify(&mut chain, NotifyType::INVALID_SYNTAX, &[]),
-        }
+        push_notify(&mut chain, NotifyType::UNSUPPORTED_CRITICAL_PAYLOAD, &[kind]);
         self.respond(sa, cx, envelope, &chain);
         Err(Box::new((State::Established(self), Refusal::new(Party::Us, cause))))
+    }
+
+    /// INVALID_SYNTAX ends the IKE SA in both peers, without a Delete (RFC 7296 section 2.21.3).
+    pub fn malformed(mut self: Box<Self>, sa: &mut Sa, cx: &mut Context, envelope: Envelope, refusal: Refusal) -> Next {
+        let mut chain = PayloadChain::new();
+        push_notify(&mut chain, NotifyType::INVALID_SYNTAX, &[]);
+        self.forget_all(sa, cx, "the peer's request is malformed");
+        self.respond(sa, cx, envelope, &chain);
+        self.farewell(sa, cx, &self.last_request);
+        refuse(refusal)
     }
 
     /// Answers the peer's request and remembers the answer.

@@ -145,7 +145,7 @@ impl Established {
         next.overlapping = std::mem::take(&mut self.overlapping);
         next.draining = std::mem::take(&mut self.draining);
         let queue = std::mem::take(&mut self.queue);
-        let concerns_child = |w: &Work| matches!(w, Work::RekeyChild(_) | Work::DeleteChild(_));
+        let concerns_child = |w: &Work| matches!(w, Work::RekeyChild(_) | Work::DeleteChild(_) | Work::DeleteSpi(_));
         next.queue = queue.into_iter().filter(concerns_child).collect();
         self.succession.over = true;
         // What was to end this SA ends its successor; this one goes anyway.

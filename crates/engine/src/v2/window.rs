@@ -3,6 +3,7 @@
 use handfast_plane::op::ChildId;
 use handfast_wire::describe::describe_v2;
 use handfast_wire::header::ExchangeType;
+use handfast_wire::numbers::NotifyType;
 use handfast_wire::v2::{Message, PayloadChain};
 
 use crate::context::Context;
@@ -34,17 +35,26 @@ pub(crate) enum Turn {
 }
 
 impl Turn {
-    /// The child that is being replaced or, replaced already, deleted.
-    fn old(&self) -> Option<ChildId> {
+    /// The child that a request of ours is to replace, from when it is sent until its new one has a path.
+    pub fn replaces(&self) -> Option<ChildId> {
         match self {
-            Self::Idle | Self::RekeyingIke(_) => None,
-            Self::Rekeying(working) => Some(working.old()),
+            Self::Rekeying(working) if working.may_collide() => Some(working.old()),
             Self::Waiting(outstanding) => match &outstanding.sent {
-                Sent::RekeyChild(request) => Some(request.old),
-                Sent::DeleteChild(old) => Some(*old),
-                Sent::Probe | Sent::DeleteIke | Sent::RekeyIke(_) => None,
+                Sent::RekeyChild(request) => Some(request.old.id),
+                _ => None,
             },
+            Self::Idle | Self::Rekeying(_) | Self::RekeyingIke(_) => None,
         }
+    }
+
+    /// Whether we are asking the peer to delete this child.
+    pub fn deletes(&self, id: ChildId) -> bool {
+        matches!(self, Self::Waiting(o) if matches!(o.sent, Sent::DeleteChild(old) if old == id))
+    }
+
+    /// Whether this child's successor is about to be used.
+    fn has_replaced(&self, id: ChildId) -> bool {
+        matches!(self, Self::Rekeying(working) if working.is_decided() && working.old() == id)
     }
 }
 
@@ -147,18 +157,25 @@ impl Established {
         let Turn::Waiting(outstanding) = std::mem::replace(&mut self.turn, Turn::Idle) else {
             return Ok(State::Established(self));
         };
+        let parsed = match Parsed::read(opened.first, &opened.bytes) {
+            Ok(parsed) => parsed,
+            Err(cause) => return self.bad_response(sa, cx, cause),
+        };
+        if parsed.notify(NotifyType::INVALID_SYNTAX).is_some() {
+            // The peer has ended the SA with that (section 2.21.3).
+            self.forget_all(sa, cx, "the peer found our request malformed");
+            let cause = Cause::Notified(NotifyType::INVALID_SYNTAX);
+            return refuse(Refusal::new(Party::Peer, cause).look_at(&self.parties.connection.place));
+        }
         match outstanding.sent {
             Sent::DeleteIke => {
                 let reason = self.closing.clone().unwrap_or_else(|| "deleted".into());
                 self.forget_all(sa, cx, &reason);
                 Ok(gone(reason))
             }
-            Sent::Probe => self.next_request(sa, cx),
+            Sent::Probe | Sent::DeleteSpi => self.next_request(sa, cx),
             Sent::RekeyIke(request) => {
-                let then = match Parsed::read(opened.first, &opened.bytes) {
-                    Ok(parsed) => rekey_ike::on_response(&self, sa, cx, *request, &parsed),
-                    Err(cause) => rekey_ike::give_up(cx, &request.place, Some(Refusal::new(Party::Us, cause))),
-                };
+                let then = rekey_ike::on_response(&self, sa, cx, *request, &parsed);
                 self.follow_ike(sa, cx, then)
             }
             Sent::DeleteChild(old) => {
@@ -166,15 +183,23 @@ impl Established {
                 self.next_request(sa, cx)
             }
             Sent::RekeyChild(request) => {
-                let then = match Parsed::read(opened.first, &opened.bytes) {
-                    Ok(parsed) => rekey_child::on_response(&mut self, sa, cx, *request, &parsed),
-                    Err(cause) => {
-                        self.rekey_later(cx, request.old);
-                        Then::Done(Some(Refusal::new(Party::Us, cause)))
-                    }
-                };
+                let then = rekey_child::on_response(&mut self, sa, cx, *request, &parsed);
                 self.follow(sa, cx, then)
             }
+        }
+    }
+
+    /// An answer that cannot be read gets none; the state is cleaned up (RFC 7296 section 2.21).
+    fn bad_response(mut self: Box<Self>, sa: &mut Sa, cx: &mut Context, cause: Cause) -> Next {
+        let refusal = Refusal::new(Party::Us, cause);
+        if let Some(reason) = self.closing.clone() {
+            self.forget_all(sa, cx, &reason);
+            return Ok(gone(reason));
+        }
+        self.close(refusal.to_string());
+        match self.next_request(sa, cx) {
+            Ok(state) => Err(Box::new((state, refusal))),
+            failed => failed,
         }
     }
 
@@ -213,22 +238,15 @@ impl Established {
         refuse(Refusal::new(Party::Peer, cause).look_at(&self.parties.connection.place))
     }
 
-    /// Whether we are replacing the child that the peer receives on with this SPI.
-    pub fn rekeys(&self, spi: &[u8]) -> bool {
-        let queued = self.queue.iter().filter_map(|w| {
-            if let Work::DeleteChild(old) = w {
-                Some(*old)
-            } else {
-                None
-            }
-        });
-        let mut ours = self
-            .turn
-            .old()
-            .into_iter()
-            .chain(queued)
-            .chain(self.overlapping.iter().map(|(_, old)| *old));
-        ours.any(|old| self.child(old).is_some_and(|c| c.spi_out.to_be_bytes() == spi))
+    /// Whether we have replaced the child that the peer receives on with this SPI, and are to delete it.
+    pub fn retires(&self, spi: &[u8]) -> bool {
+        let Some(child) = self.children.iter().find(|c| c.spi_out.to_be_bytes() == spi) else {
+            return false;
+        };
+        self.turn.deletes(child.id)
+            || self.turn.has_replaced(child.id)
+            || self.queue.contains(&Work::DeleteChild(child.id))
+            || self.overlapping.iter().any(|(_, old)| *old == child.id)
     }
 
     /// The child of a rekey that the plane may hold already.

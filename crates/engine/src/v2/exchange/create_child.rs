@@ -25,6 +25,7 @@ use crate::output::{Output, Question, Ticket};
 use crate::policy::ChildPolicy;
 use crate::refusal::{Cause, Party, Refusal};
 use crate::v2::established::Established;
+use crate::v2::exchange::collision;
 use crate::v2::message::{Envelope, Parsed, push_notify};
 use crate::v2::state::{Next, Sa, State, record};
 
@@ -158,7 +159,13 @@ pub(crate) fn on_answer(
         }
         (Stage::Agreeing(_), Answer::Responded(Err(e))) => {
             let refusal = Refusal::new(Party::Us, Cause::KeyExchange(e.to_string()));
-            refuse(this, sa, cx, envelope, No::new(NotifyType::INVALID_SYNTAX, refusal))
+            // RFC 6989 section 2.5: a value that no group has ends the IKE SA; our own fault does not.
+            let notify = if e.is_the_peers() {
+                NotifyType::INVALID_SYNTAX
+            } else {
+                NotifyType::NO_ADDITIONAL_SAS
+            };
+            refuse(this, sa, cx, envelope, No::new(notify, refusal))
         }
         (Stage::Installing { child, keys, public }, Answer::Plane(reply)) => match reply {
             PlaneReply::Failed(why) => {
@@ -179,8 +186,13 @@ pub(crate) fn on_answer(
     })
 }
 
-/// The IKE SA stays whatever becomes of the request (RFC 7296 section 2.21.3).
+/// The IKE SA stays unless the request is malformed (RFC 7296 section 2.21.3).
 fn refuse(mut this: Box<Established>, sa: &mut Sa, cx: &mut Context, envelope: Envelope, no: No) -> Next {
+    if no.notify == NotifyType::INVALID_SYNTAX
+        && let Some(refusal) = no.refusal
+    {
+        return this.malformed(sa, cx, envelope, refusal);
+    }
     let mut chain = PayloadChain::new();
     let notify = Notify {
         protocol: no.protocol,
@@ -198,9 +210,9 @@ fn refuse(mut this: Box<Established>, sa: &mut Sa, cx: &mut Context, envelope: E
 
 fn read(this: &Established, sa: &Sa, cx: &mut Context, parsed: &Parsed<'_>) -> Result<Wish, Box<No>> {
     let syntax = |cause| Box::new(No::new(NotifyType::INVALID_SYNTAX, Refusal::new(Party::Us, cause)));
-    // Section 2.25: not while this SA is being closed or replaced, nor while we are replacing the child.
+    // Section 2.25: not while this SA is being closed or replaced, nor when we have replaced the child.
     let replacing = this.is_replacing_ike() || this.succession.over;
-    if this.is_closing() || replacing || parsed.notify(NotifyType::REKEY_SA).is_some_and(|n| this.rekeys(n.spi)) {
+    if this.is_closing() || replacing || parsed.notify(NotifyType::REKEY_SA).is_some_and(|n| this.retires(n.spi)) {
         return Err(Box::new(No::quiet(NotifyType::TEMPORARY_FAILURE)));
     }
     let offers = parsed
@@ -338,7 +350,7 @@ fn grant(
     cx: &mut Context,
     envelope: Envelope,
     wish: Wish,
-    child: ChildSa,
+    mut child: ChildSa,
     keys: DirectedKeys,
     public: Option<(Group, Vec<u8>)>,
 ) -> Next {
@@ -361,7 +373,10 @@ fn grant(
     let id = child.id;
     let outbound = child.outbound(&keys);
     match wish.replaces {
+        // Ours for the same child was complete first and stays.
+        Some(old) if this.child(old).is_none_or(|c| c.replaced) => collision::born_redundant(&mut this, cx, &mut child),
         Some(old) => {
+            collision::note(&mut this, old, id, [&wish.ni, &wish.nr]);
             this.held.push((id, old, outbound));
             if let Some(old) = this.children.iter_mut().find(|c| c.id == old) {
                 // The peer has replaced it and deletes it.
@@ -382,6 +397,12 @@ fn grant(
 }
 
 impl Incoming {
+    /// What it is to replace, and the nonces of its exchange.
+    pub fn replaces(&self) -> Option<(ChildId, [&Vec<u8>; 2])> {
+        let wish = &self.wish;
+        wish.replaces.map(|old| (old, [&wish.ni, &wish.nr]))
+    }
+
     /// The new child, once the plane was asked for it.
     pub fn made(&self) -> Option<ChildId> {
         if let Stage::Installing { child, .. } = &self.stage {

@@ -16,14 +16,14 @@ pub(super) fn request_ike() -> PayloadChain {
 }
 
 /// Our half of a pair, by the SPI that we receive on.
-pub(super) fn request_child(child: &ChildSa) -> PayloadChain {
+pub(super) fn request_spi(spi_in: u32) -> PayloadChain {
     let mut chain = PayloadChain::new();
-    chain.push(&Payload::Delete(Delete::esp(&child.spi_in.to_be_bytes())));
+    chain.push(&Payload::Delete(Delete::esp(&spi_in.to_be_bytes())));
     chain
 }
 
 /// The peer deletes ESP SAs, named by the SPIs it receives on. Our halves of the pairs go too and are named in the
-/// answer; SPIs that we do not know are passed over (section 1.4.1).
+/// answer, unless we have asked the same; SPIs that we do not know are passed over (sections 1.4.1 and 2.25.1).
 pub(super) fn children(
     this: &mut Established,
     sa: &Sa,
@@ -47,7 +47,9 @@ pub(super) fn children(
     for child in gone {
         this.held.retain(|(new, ..)| *new != child.id);
         create_child::switch(this, sa, cx, |_, old| old == child.id);
-        ours.extend_from_slice(&child.spi_in.to_be_bytes());
+        if !this.turn.deletes(child.id) {
+            ours.extend_from_slice(&child.spi_in.to_be_bytes());
+        }
         if child.replaced {
             this.drain(sa, cx, &child, "replaced");
         } else {

@@ -1,5 +1,6 @@
 //! Exchanges of an established IKE SA. One file each.
 
+pub(crate) mod collision;
 pub(crate) mod create_child;
 mod delete;
 mod informational;
@@ -32,6 +33,8 @@ pub(crate) enum Work {
     RekeyChild(ChildId),
     /// Delete this child, which was replaced.
     DeleteChild(ChildId),
+    /// Delete a child that the peer has by now and we could not take, named by our SPI.
+    DeleteSpi(u32),
 }
 
 /// A request that was made, with what its answer needs.
@@ -41,6 +44,7 @@ pub(crate) enum Sent {
     RekeyIke(Box<rekey_ike::Request>),
     RekeyChild(Box<rekey_child::Request>),
     DeleteChild(ChildId),
+    DeleteSpi,
 }
 
 /// Payloads of the requests that need no answer of the driver first; `None` if there is nothing to ask any more.
@@ -50,7 +54,8 @@ pub(crate) fn simple(this: &Established, work: Work) -> Option<(PayloadChain, Se
         Work::DeleteIke => Some((delete::request_ike(), Sent::DeleteIke)),
         Work::DeleteChild(id) => this
             .child(id)
-            .map(|child| (delete::request_child(child), Sent::DeleteChild(id))),
+            .map(|child| (delete::request_spi(child.spi_in), Sent::DeleteChild(id))),
+        Work::DeleteSpi(spi) => Some((delete::request_spi(spi), Sent::DeleteSpi)),
         Work::RekeyChild(_) | Work::RekeyIke => None,
     }
 }

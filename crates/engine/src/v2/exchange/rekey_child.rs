@@ -22,6 +22,8 @@ use crate::output::{Output, Question, Ticket};
 use crate::refusal::{Cause, Party, Refusal};
 use crate::v2::auth::child_cause;
 use crate::v2::established::Established;
+use crate::v2::exchange::collision::{self, Fate};
+use crate::v2::exchange::{Work, create_child};
 use crate::v2::message::Parsed;
 use crate::v2::state::{Sa, record};
 
@@ -30,7 +32,7 @@ type Fresh = (Group, Box<dyn EphemeralKey>);
 
 /// What our request said, until its answer is there.
 pub(crate) struct Request {
-    pub old: ChildId,
+    pub old: ChildSa,
     ni: Vec<u8>,
     fresh: Option<Fresh>,
     spi_in: u32,
@@ -55,6 +57,8 @@ enum Step {
     Inbound {
         child: Box<ChildSa>,
         keys: DirectedKeys,
+        /// The lower nonce.
+        low: Vec<u8>,
     },
     Outbound {
         child: Box<ChildSa>,
@@ -71,9 +75,9 @@ pub(crate) enum Then {
     Done(Option<Refusal>),
 }
 
-/// Begins. A child that is gone meanwhile needs no rekey.
+/// Begins. A child that is gone or replaced meanwhile needs no rekey.
 pub(crate) fn begin(this: &Established, sa: &Sa, cx: &mut Context, old: ChildId) -> Then {
-    let Some(child) = this.child(old) else {
+    let Some(child) = this.child(old).filter(|c| !c.replaced) else {
         return Then::Done(None);
     };
     // The group of the suite in use, if the exchange before had one; else the first configured.
@@ -94,7 +98,7 @@ fn making_key(sa: &Sa, cx: &mut Context, old: ChildId, group: Group) -> Then {
 }
 
 fn request(this: &Established, cx: &mut Context, old: ChildId, fresh: Option<Fresh>) -> Then {
-    let Some(child) = this.child(old) else {
+    let Some(child) = this.child(old).filter(|c| !c.replaced) else {
         return Then::Done(None);
     };
     let ni = cx.rng.bytes::<32>().to_vec();
@@ -124,7 +128,7 @@ fn request(this: &Established, cx: &mut Context, old: ChildId, fresh: Option<Fre
     Then::Send(
         chain,
         Box::new(Request {
-            old,
+            old: child.clone(),
             ni,
             fresh,
             spi_in,
@@ -142,22 +146,23 @@ pub(crate) fn on_response(
     request: Request,
     parsed: &Parsed<'_>,
 ) -> Then {
-    let Some(old) = this.child(request.old).cloned() else {
-        return Then::Done(None);
-    };
     if let Some(error) = parsed.error() {
-        return told(this, sa, cx, &old, error, &request);
+        return told(this, sa, cx, error, &request);
     }
+    // The old one may be gone: the peer has replaced it too, and deleted it.
+    let old = &request.old;
     let place = old.policy.place.clone();
     let us = |cause| Refusal::new(Party::Us, cause).look_at(&place);
-    let (child, nr, peer) = match read(sa, cx, &old, &request, parsed) {
+    let (child, nr, peer) = match read(sa, cx, old, &request, parsed) {
         Ok(read) => read,
         Err(cause) => {
-            this.rekey_later(cx, old.id);
+            // The peer holds it to be made.
+            this.queue.push_back(Work::DeleteSpi(request.spi_in));
+            failed(this, cx, old.id);
             return Then::Done(Some(us(cause)));
         }
     };
-    let child = Box::new(child);
+    let (old, child) = (old.id, Box::new(child));
     match request.fresh {
         Some((_, key)) => {
             let ticket = cx.ask(Asker::Sa(sa.slot), Question::Agree { key, peer });
@@ -166,32 +171,35 @@ pub(crate) fn on_response(
                 ni: request.ni,
                 nr,
             };
-            Then::Wait(Working {
-                ticket,
-                old: old.id,
-                step,
-            })
+            Then::Wait(Working { ticket, old, step })
         }
-        None => install(this, sa, cx, old.id, child, (&request.ni, &nr), None),
+        None => install(this, sa, cx, old, child, [&request.ni, &nr], None),
     }
 }
 
+/// Ours has failed. It is tried again, unless the peer has replaced the child meanwhile.
+fn failed(this: &mut Established, cx: &mut Context, old: ChildId) {
+    if !collision::has_rival(this, old) {
+        this.rekey_later(cx, old);
+    }
+    this.rival = None;
+}
+
 /// The peer refuses: now, or for good (RFC 7296 section 2.25).
-fn told(
-    this: &mut Established,
-    sa: &Sa,
-    cx: &mut Context,
-    old: &ChildSa,
-    error: &Notify<'_>,
-    request: &Request,
-) -> Then {
+fn told(this: &mut Established, sa: &Sa, cx: &mut Context, error: &Notify<'_>, request: &Request) -> Then {
+    let old = &request.old;
     match error.notify {
         NotifyType::TEMPORARY_FAILURE => {
-            this.rekey_later(cx, old.id);
+            failed(this, cx, old.id);
             return Then::Done(None);
         }
         NotifyType::CHILD_SA_NOT_FOUND => {
+            this.rival = None;
+            create_child::switch(this, sa, cx, |_, of| of == old.id);
             this.drop_child(sa, cx, old.id, "the peer does not know it");
+            if this.children.is_empty() {
+                this.close("the peer does not know the last child SA");
+            }
             return Then::Done(None);
         }
         NotifyType::INVALID_KE_PAYLOAD => {
@@ -207,7 +215,7 @@ fn told(
         }
         _ => {}
     }
-    this.rekey_later(cx, old.id);
+    failed(this, cx, old.id);
     let refusal = Refusal::new(Party::Peer, child_cause(error.notify))
         .offered(old.policy.esp.iter().map(ToString::to_string).collect())
         .look_at(&old.policy.place);
@@ -267,10 +275,11 @@ fn install(
     cx: &mut Context,
     old: ChildId,
     child: Box<ChildSa>,
-    (ni, nr): (&[u8], &[u8]),
+    nonces: [&Vec<u8>; 2],
     shared: Option<&Secret>,
 ) -> Then {
     let (provider, prf, sk_d) = (cx.provider, this.channel.prf, &this.channel.keys.sk_d);
+    let [ni, nr] = nonces;
     let input = KeyInput {
         provider,
         prf,
@@ -283,8 +292,13 @@ fn install(
     let keys = match derive(&input, &child.suite) {
         Ok(keys) => keys,
         Err(e) => {
-            this.rekey_later(cx, old);
-            return Then::Done(Some(Refusal::new(Party::Us, Cause::Local(e.to_string()))));
+            return lost(
+                this,
+                cx,
+                old,
+                &child,
+                Refusal::new(Party::Us, Cause::Local(e.to_string())),
+            );
         }
     };
     if cx.key_log {
@@ -297,8 +311,19 @@ fn install(
     Then::Wait(Working {
         ticket,
         old,
-        step: Step::Inbound { child, keys },
+        step: Step::Inbound {
+            child,
+            keys,
+            low: collision::lower(nonces),
+        },
     })
+}
+
+/// The peer has made the new child and we cannot: it is to be deleted there.
+fn lost(this: &mut Established, cx: &mut Context, old: ChildId, child: &ChildSa, refusal: Refusal) -> Then {
+    this.queue.push_back(Work::DeleteSpi(child.spi_in));
+    failed(this, cx, old);
+    Then::Done(Some(refusal))
 }
 
 /// An answer of the driver.
@@ -307,20 +332,31 @@ pub(crate) fn on_answer(this: &mut Established, sa: &Sa, cx: &mut Context, worki
     match (step, answer) {
         (Step::MakingKey(group), Answer::Key(Ok(key))) => request(this, cx, old, Some((group, key))),
         (Step::Agreeing { child, ni, nr }, Answer::Shared(Ok(shared))) => {
-            install(this, sa, cx, old, child, (&ni, &nr), Some(&shared))
+            install(this, sa, cx, old, child, [&ni, &nr], Some(&shared))
         }
-        (Step::MakingKey(_), Answer::Key(Err(e))) | (Step::Agreeing { .. }, Answer::Shared(Err(e))) => {
-            this.rekey_later(cx, old);
+        (Step::MakingKey(_), Answer::Key(Err(e))) => {
+            failed(this, cx, old);
             Then::Done(Some(Refusal::new(Party::Us, Cause::KeyExchange(e.to_string()))))
+        }
+        (Step::Agreeing { child, .. }, Answer::Shared(Err(e))) => {
+            let refusal = Refusal::new(Party::Us, Cause::KeyExchange(e.to_string()));
+            if e.is_the_peers() {
+                // RFC 6989 section 2.5: a peer whose value no group has loses the IKE SA.
+                this.close(refusal.to_string());
+            }
+            lost(this, cx, old, &child, refusal)
         }
         (Step::Inbound { child, .. } | Step::Outbound { child }, Answer::Plane(PlaneReply::Failed(why))) => {
             let refusal = Refusal::new(Party::Us, Cause::Plane(why)).look_at(&child.policy.place);
             this.forget_child(sa, cx, &child, "could not be installed");
-            this.rekey_later(cx, old);
-            Then::Done(Some(refusal))
+            lost(this, cx, old, &child, refusal)
         }
-        (Step::Inbound { child, keys }, Answer::Plane(_)) => {
+        (Step::Inbound { child, keys, low }, Answer::Plane(_)) => {
             record(cx, SaDelta::Child(child.facts(sa.id, "installed")));
+            if collision::decide(this, cx, old, &low) == Fate::Redundant {
+                collision::close_ours(this, *child);
+                return Then::Done(None);
+            }
             let op = PlaneOp::InstallOutbound(child.outbound(&keys));
             let ticket = cx.ask(Asker::Sa(sa.slot), Question::Plane(op));
             Then::Wait(Working {
@@ -349,6 +385,17 @@ impl Working {
     /// The child that is being replaced.
     pub fn old(&self) -> ChildId {
         self.old
+    }
+
+    /// Whether a rekey of the peer for the same child collides with it: our request has been sent, and it is open which
+    /// new child stays.
+    pub fn may_collide(&self) -> bool {
+        matches!(self.step, Step::Agreeing { .. } | Step::Inbound { .. })
+    }
+
+    /// Whether the new child stays.
+    pub fn is_decided(&self) -> bool {
+        matches!(self.step, Step::Outbound { .. })
     }
 
     /// The new child, once the plane was asked for it.

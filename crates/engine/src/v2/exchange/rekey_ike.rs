@@ -56,6 +56,8 @@ pub(crate) enum Then {
     Made(Box<Heir>),
     /// Not now; and why, if its owner should know.
     GiveUp(Option<Refusal>),
+    /// The peer holds a new SA that we cannot have.
+    Broken(Refusal),
 }
 
 /// Gives the place back and tries again later.
@@ -152,6 +154,11 @@ impl Established {
                     self.rekey_ike_later(cx);
                 }
             }
+            // The old SA is of no use to either (section 2.21; for a bad public value RFC 6989 section 2.5).
+            Then::Broken(why) => {
+                self.close(why.to_string());
+                refusal = Some(why);
+            }
         }
         self.turn = Turn::Idle;
         self.settle(sa, cx);
@@ -220,8 +227,8 @@ pub(crate) fn on_response(
             })))
         }
         Err(cause) => {
-            let refusal = Refusal::new(Party::Us, cause).look_at(&this.parties.connection.place);
-            give_up(cx, &request.place, Some(refusal))
+            give_up(cx, &request.place, None);
+            Then::Broken(Refusal::new(Party::Us, cause).look_at(&this.parties.connection.place))
         }
     }
 }
@@ -298,7 +305,10 @@ fn on_answer(this: &Established, cx: &mut Context, working: Working, answer: Ans
             });
             match channel {
                 Ok(channel) => Then::Made(Box::new(Heir::new(place, spis, channel, ni, nr, cx))),
-                Err(e) => give_up(cx, &place, Some(us(e.to_string()))),
+                Err(e) => {
+                    give_up(cx, &place, None);
+                    Then::Broken(us(e.to_string()))
+                }
             }
         }
         (working, _) => Then::Wait(working),

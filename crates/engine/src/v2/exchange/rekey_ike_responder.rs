@@ -86,7 +86,7 @@ impl Established {
             Turn::RekeyingIke(working) => working.is_answered(),
             Turn::Waiting(outstanding) => match outstanding.sent {
                 Sent::Probe | Sent::RekeyIke(_) => false,
-                Sent::DeleteIke | Sent::RekeyChild(_) | Sent::DeleteChild(_) => true,
+                Sent::DeleteIke | Sent::RekeyChild(_) | Sent::DeleteChild(_) | Sent::DeleteSpi => true,
             },
         };
         busy || self.is_closing() || self.succession.over || self.succession.theirs.is_some()
@@ -150,16 +150,24 @@ impl Established {
             Err(e) => {
                 let Reserved { slot, id, .. } = place;
                 cx.effects.push(Effect::Release { slot, id });
-                let no = syntax(Cause::KeyExchange(format!("{}: {e}", suite.group)));
+                let mut no = syntax(Cause::KeyExchange(format!("{}: {e}", suite.group)));
+                if !e.is_the_peers() {
+                    no.0 = NotifyType::NO_ADDITIONAL_SAS;
+                }
                 self.settle(sa, cx);
                 self.refuse_ike_rekey(sa, cx, incoming.envelope, no)
             }
         })
     }
 
-    /// The SA stays as it is (section 2.21.3).
+    /// The SA stays as it is unless the request is malformed (section 2.21.3).
     fn refuse_ike_rekey(mut self: Box<Self>, sa: &mut Sa, cx: &mut Context, envelope: Envelope, no: No) -> Next {
         let No(notify, data, refusal) = no;
+        if notify == NotifyType::INVALID_SYNTAX
+            && let Some(refusal) = refusal
+        {
+            return self.malformed(sa, cx, envelope, *refusal);
+        }
         let mut chain = PayloadChain::new();
         push_notify(&mut chain, notify, &data);
         self.respond(sa, cx, envelope, &chain);
