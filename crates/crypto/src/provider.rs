@@ -118,6 +118,26 @@ pub trait Protect: Send + Sync {
     ) -> Result<&'p mut [u8], CryptoError>;
 }
 
+/// A block cipher in CBC mode without integrity protection, as ISAKMP encrypts its messages (RFC 2409 appendix B).
+pub trait CbcAlgorithm: Send + Sync {
+    /// The cipher.
+    fn encr(&self) -> Encr;
+    /// Octets of key.
+    fn key_len(&self) -> usize;
+    /// Octets of a block, and so of an IV.
+    fn block_len(&self) -> usize;
+    /// Takes in its key.
+    fn key(&self, key: &[u8]) -> Result<Box<dyn Cbc>, CryptoError>;
+}
+
+/// A keyed cipher in CBC mode. IV and data must have whole blocks.
+pub trait Cbc: Send + Sync {
+    /// Encrypts in place.
+    fn encrypt(&self, iv: &[u8], data: &mut [u8]) -> Result<(), CryptoError>;
+    /// Decrypts in place.
+    fn decrypt(&self, iv: &[u8], data: &mut [u8]) -> Result<(), CryptoError>;
+}
+
 /// A set of implementations. The first entry that has an algorithm wins.
 pub struct Provider {
     /// Name for logs ("ring").
@@ -128,6 +148,8 @@ pub struct Provider {
     pub groups: &'static [&'static dyn KeyAgreement],
     /// Ciphers, each combination with an integrity algorithm.
     pub protects: &'static [&'static dyn ProtectAlgorithm],
+    /// Ciphers for ISAKMP messages.
+    pub cbcs: &'static [&'static dyn CbcAlgorithm],
 }
 
 impl Provider {
@@ -139,6 +161,11 @@ impl Provider {
     /// The group with this number.
     pub fn group(&self, id: Group) -> Option<&'static dyn KeyAgreement> {
         self.groups.iter().copied().find(|g| g.id() == id)
+    }
+
+    /// The cipher for ISAKMP messages.
+    pub fn cbc(&self, id: Encr) -> Option<&'static dyn CbcAlgorithm> {
+        self.cbcs.iter().copied().find(|c| c.encr() == id)
     }
 
     /// The cipher with this integrity algorithm.

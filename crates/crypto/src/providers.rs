@@ -5,13 +5,14 @@ mod packet;
 mod ring;
 mod rust;
 
-use crate::provider::{KeyAgreement, PrfAlgorithm, ProtectAlgorithm, Provider};
+use crate::provider::{CbcAlgorithm, KeyAgreement, PrfAlgorithm, ProtectAlgorithm, Provider};
 
 static DEFAULT: Provider = Provider {
     name: "ring",
     prfs: &rust::PRFS,
     groups: &GROUPS,
     protects: &PROTECTS,
+    cbcs: &rust::CBCS,
 };
 
 static GROUPS: [&dyn KeyAgreement; 11] = [
@@ -38,6 +39,7 @@ static LEGACY: Provider = Provider {
     prfs: &LEGACY_PRFS,
     groups: &LEGACY_GROUPS,
     protects: &LEGACY_PROTECTS,
+    cbcs: &LEGACY_CBCS,
 };
 
 static LEGACY_PRFS: [&dyn PrfAlgorithm; rust::PRFS.len() + rust::LEGACY_PRFS.len()] =
@@ -47,6 +49,9 @@ static LEGACY_GROUPS: [&dyn KeyAgreement; GROUPS.len() + 2] = join([&GROUPS, &[&
 
 static LEGACY_PROTECTS: [&dyn ProtectAlgorithm; COUNT + rust::LEGACY_PROTECTS.len()] =
     join([&PROTECTS, &rust::LEGACY_PROTECTS]);
+
+static LEGACY_CBCS: [&dyn CbcAlgorithm; rust::CBCS.len() + rust::LEGACY_CBCS.len()] =
+    join([&rust::CBCS, &rust::LEGACY_CBCS]);
 
 /// One table of all of them; N is their total length, and the first is not empty.
 const fn join<T: Copy, const N: usize, const M: usize>(parts: [&[T]; M]) -> [T; N] {

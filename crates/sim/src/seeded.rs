@@ -72,6 +72,7 @@ pub fn provider() -> &'static Provider {
         prfs: default_provider().prfs,
         groups: groups(),
         protects: default_provider().protects,
+        cbcs: default_provider().cbcs,
     });
     &PROVIDER
 }

@@ -125,6 +125,7 @@ mod tests {
             prfs: &PRFS,
             groups: default_provider().groups,
             protects,
+            cbcs: &[],
         };
         assert!(IkeProposal::defaults(&with(default_provider().protects)).is_empty());
         assert!(EspProposal::defaults(&with(&[])).is_empty());

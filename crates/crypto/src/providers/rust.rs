@@ -13,6 +13,7 @@ use sha1::Sha1;
 use sha2::{Sha256, Sha384, Sha512};
 
 pub(super) use aead::AEADS;
+pub(super) use cipher::{CBCS, LEGACY_CBCS};
 pub(super) use ecp::{BRAINPOOL256, BRAINPOOL384, ECP521};
 pub(super) use etm::{LEGACY_PROTECTS, PROTECTS};
 

@@ -15,7 +15,7 @@ use ctr::flavors::Ctr32BE;
 use des::TdesEde3;
 use zeroize::Zeroizing;
 
-use crate::provider::CryptoError;
+use crate::provider::{self, CbcAlgorithm, CryptoError};
 use crate::transform::Encr;
 
 /// Every cipher.
@@ -30,6 +30,16 @@ pub(super) const CIPHERS: [&dyn CipherAlgorithm; 6] = [
 
 /// What only the legacy provider has.
 pub(super) const LEGACY_CIPHERS: [&dyn CipherAlgorithm; 1] = [&Cbc::<TdesEde3>::new(Encr::TRIPLE_DES)];
+
+/// The ciphers of ISAKMP messages.
+pub(in super::super) static CBCS: [&dyn CbcAlgorithm; 3] = [
+    &Cbc::<Aes256>::new(Encr::aes_cbc(256)),
+    &Cbc::<Aes192>::new(Encr::aes_cbc(192)),
+    &Cbc::<Aes128>::new(Encr::aes_cbc(128)),
+];
+
+/// What only the legacy provider has of them.
+pub(in super::super) static LEGACY_CBCS: [&dyn CbcAlgorithm; 1] = [&Cbc::<TdesEde3>::new(Encr::TRIPLE_DES)];
 
 /// A cipher, ready to be keyed.
 pub(super) trait CipherAlgorithm: Send + Sync {
@@ -88,7 +98,39 @@ where
     }
 }
 
+impl<C> CbcAlgorithm for Cbc<C>
+where
+    C: KeyInit + KeySizeUser + BlockCipherEncrypt + BlockCipherDecrypt + Send + Sync + 'static,
+{
+    fn encr(&self) -> Encr {
+        self.id
+    }
+
+    fn key_len(&self) -> usize {
+        C::key_size()
+    }
+
+    fn block_len(&self) -> usize {
+        C::block_size()
+    }
+
+    fn key(&self, key: &[u8]) -> Result<Box<dyn provider::Cbc>, CryptoError> {
+        let key = C::new_from_slice(key).map_err(|_| CryptoError::Length)?;
+        Ok(Box::new(CbcKey(key)))
+    }
+}
+
 struct CbcKey<C>(C);
+
+impl<C: BlockCipherEncrypt + BlockCipherDecrypt + Send + Sync> provider::Cbc for CbcKey<C> {
+    fn encrypt(&self, iv: &[u8], data: &mut [u8]) -> Result<(), CryptoError> {
+        Cipher::encrypt(self, iv, data).ok_or(CryptoError::Length)
+    }
+
+    fn decrypt(&self, iv: &[u8], data: &mut [u8]) -> Result<(), CryptoError> {
+        Cipher::decrypt(self, iv, data).ok_or(CryptoError::Length)
+    }
+}
 
 impl<C: BlockCipherEncrypt + BlockCipherDecrypt + Send + Sync> Cipher for CbcKey<C> {
     fn iv_len(&self) -> usize {
