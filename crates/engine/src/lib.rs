@@ -20,6 +20,7 @@ pub mod policy;
 pub mod refusal;
 pub mod reload;
 mod retransmit;
+mod sa;
 pub mod time;
 mod v2;
 

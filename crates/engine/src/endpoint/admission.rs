@@ -78,7 +78,7 @@ impl Engine {
             return Err("SPIs or roles do not fit the SA");
         }
         ike.sa.seen = (local, remote);
-        self.step(slot, |state, sa, cx| state.on_message(sa, cx, &message));
+        self.step(slot, |state, sa, cx| state.on_message_v2(sa, cx, &message));
         Ok(())
     }
 
@@ -132,7 +132,7 @@ impl Engine {
             return Err("first message is not an IKE_SA_INIT request");
         }
         if let Some(slot) = self.first.get(&(remote, header.spi_i)).copied() {
-            self.step(slot, |state, sa, cx| state.on_message(sa, cx, message));
+            self.step(slot, |state, sa, cx| state.on_message_v2(sa, cx, message));
             return Ok(());
         }
         if self.shutdown.is_some() {
@@ -148,9 +148,11 @@ impl Engine {
         match responder::read(&self.cx, (local, remote), message) {
             Ok(first) => {
                 let path = Path::new(local, remote);
-                let slot = self.insert(path, false, header.spi_i).ok_or("no room for another SA")?;
+                let slot = self
+                    .insert(2, path, false, header.spi_i)
+                    .ok_or("no room for another SA")?;
                 self.first.insert((remote, header.spi_i), slot);
-                self.step(slot, |_, sa, cx| Ok(responder::accept(sa, cx, first)));
+                self.step(slot, |_, sa, cx| Ok(responder::accept(sa, cx, first).into()));
             }
             Err(rejected) => {
                 let bytes = responder::rejection(message, &rejected);

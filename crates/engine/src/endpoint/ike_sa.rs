@@ -2,22 +2,17 @@
 
 use std::net::SocketAddr;
 
-use handfast_wire::v2::Message;
-
-use handfast_plane::op::ChildId;
 use handfast_store::delta::SaId;
 
-use crate::context::{Context, Reserved};
-use crate::input::Answer;
-use crate::output::Ticket;
-use crate::time::Instant;
-use crate::v2::state::{Gone, Next, Sa, State, gone};
+use crate::context::Context;
+use crate::endpoint::machine::Machine;
+use crate::sa::{Next, Sa};
 
 pub(crate) struct IkeSa {
     pub sa: Sa,
     /// The random part of our SPI.
     pub tag: u32,
-    pub state: State,
+    pub state: Machine,
     /// The connection's name once known, kept to the end.
     pub connection: Option<String>,
     /// Where the first message came from.
@@ -40,7 +35,7 @@ impl IkeSa {
         Self {
             sa,
             tag,
-            state: gone("not begun"),
+            state: Machine::gone("not begun"),
             connection: None,
             first_from,
             older: None,
@@ -53,8 +48,8 @@ impl IkeSa {
     }
 
     /// Replaces the state by what `run` makes of it, and reports a refusal.
-    pub fn step(&mut self, cx: &mut Context, run: impl FnOnce(State, &mut Sa, &mut Context) -> Next) {
-        let state = std::mem::replace(&mut self.state, gone("interrupted"));
+    pub fn step(&mut self, cx: &mut Context, run: impl FnOnce(Machine, &mut Sa, &mut Context) -> Next<Machine>) {
+        let state = std::mem::replace(&mut self.state, Machine::gone("interrupted"));
         let outcome = run(state, &mut self.sa, cx);
         let (state, refusal) = match outcome {
             Ok(state) => (state, None),
@@ -69,101 +64,8 @@ impl IkeSa {
         }
     }
 
+    /// Why it has ended, if it has.
     pub fn ended(&self) -> Option<String> {
-        if let State::Gone(Gone { reason }) = &self.state {
-            Some(reason.clone())
-        } else {
-            None
-        }
-    }
-}
-
-impl State {
-    pub fn on_message(self, sa: &mut Sa, cx: &mut Context, message: &Message<'_>) -> Next {
-        let response = message.header.flags.is_response();
-        match self {
-            Self::InitSent(s) if response => s.on_message(sa, cx, message),
-            Self::AuthSent(s) if response => s.on_message(sa, cx, message),
-            Self::HalfOpen(s) if !response => s.on_message(sa, cx, message),
-            Self::Installing(s) => s.on_message(sa, cx, message),
-            Self::Established(s) => s.on_message(sa, cx, message),
-            other => {
-                sa.dropped(cx, "message not expected in this state");
-                Ok(other)
-            }
-        }
-    }
-
-    pub fn on_answer(self, sa: &mut Sa, cx: &mut Context, ticket: Ticket, answer: Answer) -> Next {
-        match self {
-            Self::MakingKey(s) => s.on_answer(sa, cx, ticket, answer),
-            Self::Agreeing(s) => s.on_answer(sa, cx, ticket, answer),
-            Self::Responding(s) => s.on_answer(sa, cx, ticket, answer),
-            Self::Installing(s) => s.on_answer(sa, cx, ticket, answer),
-            Self::Established(s) => s.on_answer(sa, cx, ticket, answer),
-            other => Ok(other),
-        }
-    }
-
-    pub fn on_reserved(self, sa: &mut Sa, cx: &mut Context, place: Reserved) -> Next {
-        match self {
-            Self::Established(s) => s.on_reserved(sa, cx, place),
-            other => Ok(other),
-        }
-    }
-
-    pub fn on_timer(self, sa: &mut Sa, cx: &mut Context) -> Next {
-        match self {
-            Self::InitSent(s) => s.on_timer(sa, cx),
-            Self::AuthSent(s) => s.on_timer(sa, cx),
-            Self::HalfOpen(s) => s.on_timer(cx),
-            Self::Established(s) => s.on_timer(sa, cx),
-            other => Ok(other),
-        }
-    }
-
-    /// Deletes with the peer where it knows of an SA; forgets at once where it does not.
-    pub fn close(self, sa: &mut Sa, cx: &mut Context, reason: &str) -> Next {
-        match self {
-            Self::Established(mut s) => {
-                s.close(reason);
-                s.advance(sa, cx)
-            }
-            Self::Installing(s) => s.close(sa, cx, reason),
-            // Goes with the SA that keeps it.
-            Self::Reserved => Ok(Self::Reserved),
-            _ => Ok(gone(reason)),
-        }
-    }
-
-    /// Forgets without a word to the peer.
-    pub fn abandon(self, sa: &mut Sa, cx: &mut Context, reason: &str) -> State {
-        match self {
-            Self::Established(mut s) => s.forget_all(sa, cx, reason),
-            Self::Installing(s) => s.forget(sa, cx, reason),
-            _ => {}
-        }
-        gone(reason)
-    }
-
-    /// An attempt of ours that has not come to IKE_AUTH.
-    pub fn is_unheard(&self) -> bool {
-        matches!(self, Self::MakingKey(_) | Self::InitSent(_) | Self::Agreeing(_))
-    }
-
-    /// Whether this child belongs to it.
-    pub fn has_child(&self, child: ChildId) -> bool {
-        matches!(self, Self::Established(s) if s.children.iter().any(|c| c.id == child))
-    }
-
-    /// Carries traffic and is to stay.
-    pub fn is_up(&self) -> bool {
-        matches!(self, Self::Established(s) if !s.is_closing() && !s.children.is_empty())
-    }
-
-    /// An SA with this peer that stood before `moment`.
-    pub fn is_with(&self, connection: &str, peer: &str, moment: Instant) -> bool {
-        matches!(self, Self::Established(s)
-            if s.parties.connection.name == connection && s.parties.peer == peer && s.since() < moment)
+        self.state.ended()
     }
 }

@@ -4,6 +4,7 @@ pub(crate) mod admission;
 pub(crate) mod choose;
 pub(crate) mod connections;
 pub(crate) mod ike_sa;
+pub(crate) mod machine;
 mod reload;
 pub(crate) mod spi;
 mod succession;
@@ -23,6 +24,7 @@ use slab::Slab;
 use crate::context::{Asker, Context, Effect, Farewell};
 use crate::endpoint::connections::{Attempt, Supervisor};
 use crate::endpoint::ike_sa::{IkeSa, Older};
+use crate::endpoint::machine::{Machine, lift};
 use crate::endpoint::spi::{Place, SpiMint};
 use crate::endpoint::timers::{Owner, Timers};
 use crate::event::Event;
@@ -30,9 +32,9 @@ use crate::input::{Answer, Command, Input};
 use crate::output::{Output, Ticket};
 use crate::path::Path;
 use crate::policy::Policy;
+use crate::sa::{Next, Sa};
 use crate::time::Instant;
 use crate::v2::sa_init;
-use crate::v2::state::{Sa, State};
 
 pub use timers::Reason;
 
@@ -189,19 +191,7 @@ impl Engine {
         let Some(slot) = self.slots(|s| s.state.has_child(child)).first().copied() else {
             return;
         };
-        self.step(slot, |state, sa, cx| match (state, event) {
-            (State::Established(mut s), PlaneEvent::FirstInbound(child)) => {
-                s.on_first_inbound(sa, cx, *child);
-                Ok(State::Established(s))
-            }
-            // No rekey has come in time: an SA that can send no more is begun anew.
-            (state, PlaneEvent::Expiring { hard: true, .. }) => state.close(sa, cx, "its sequence numbers are used up"),
-            (State::Established(mut s), PlaneEvent::Expiring { child, .. }) => {
-                s.rekey_now(cx, *child);
-                Ok(State::Established(s))
-            }
-            (state, _) => Ok(state),
-        });
+        self.step(slot, |state, sa, cx| state.on_plane(sa, cx, event));
     }
 
     fn on_answer(&mut self, ticket: Ticket, answer: Answer) {
@@ -251,7 +241,7 @@ impl Engine {
             })
             .is_empty();
         let path = Path::new(attempt.local, attempt.remote);
-        let Some(slot) = self.insert(path, true, Spi::ZERO) else {
+        let Some(slot) = self.insert(2, path, true, Spi::ZERO) else {
             return;
         };
         let Some(ike) = self.sas.get_mut(slot) else { return };
@@ -259,11 +249,11 @@ impl Engine {
         self.supervisor.connecting(attempt.key, ike.sa.id);
         let connection = attempt.connection;
         ike.connection = Some(connection.name.clone());
-        self.step(slot, |_, sa, cx| sa_init::start(sa, cx, connection));
+        self.step(slot, |_, sa, cx| lift(sa_init::start(sa, cx, connection)));
     }
 
     /// Makes room for an SA and gives it its SPI.
-    fn insert(&mut self, path: Path, initiator: bool, peer_spi: Spi) -> Option<usize> {
+    fn insert(&mut self, version: u8, path: Path, initiator: bool, peer_spi: Spi) -> Option<usize> {
         let entry = self.sas.vacant_entry();
         let slot = entry.key();
         let index = u32::try_from(slot).ok()?;
@@ -285,6 +275,7 @@ impl Engine {
             created: self.cx.now,
             messages: 0,
             initial_contact: false,
+            version,
         };
         entry.insert(IkeSa::new(sa, tag));
         Some(slot)
@@ -353,7 +344,7 @@ impl Engine {
     }
 
     /// Runs one step of an SA and does the books afterwards.
-    fn step(&mut self, slot: usize, run: impl FnOnce(State, &mut Sa, &mut Context) -> crate::v2::state::Next) {
+    fn step(&mut self, slot: usize, run: impl FnOnce(Machine, &mut Sa, &mut Context) -> Next<Machine>) {
         let Some(ike) = self.sas.get_mut(slot) else { return };
         let (was_half_open, was_up) = (ike.state.is_half_open(), ike.state.is_up());
         ike.step(&mut self.cx, run);

@@ -4,6 +4,7 @@ use handfast_wire::header::Spi;
 
 use crate::context::Reserved;
 use crate::endpoint::Engine;
+use crate::endpoint::machine::Machine;
 use crate::endpoint::timers::Owner;
 use crate::event::Event;
 use crate::input::Rekey;
@@ -18,16 +19,7 @@ impl Engine {
             self.cx.event(Event::CommandFailed { reason });
         }
         for slot in slots {
-            self.step(slot, |state, sa, cx| match state {
-                State::Established(mut s) => {
-                    match what {
-                        Rekey::Ike => s.rekey_ike_now(cx),
-                        Rekey::Children => s.rekey_children_now(cx),
-                    }
-                    s.on_timer(sa, cx)
-                }
-                other => Ok(other),
-            });
+            self.step(slot, |state, sa, cx| state.rekey(sa, cx, what));
         }
     }
 
@@ -37,11 +29,11 @@ impl Engine {
             return;
         };
         let initiator = peer.is_none();
-        let Some(slot) = self.insert(path, initiator, peer.unwrap_or(Spi::ZERO)) else {
+        let Some(slot) = self.insert(2, path, initiator, peer.unwrap_or(Spi::ZERO)) else {
             return;
         };
         let Some(ike) = self.sas.get_mut(slot) else { return };
-        ike.state = State::Reserved;
+        ike.state = Machine::reserved();
         let spi = if initiator { ike.sa.spi_i } else { ike.sa.spi_r };
         let id = ike.sa.id;
         if let Some(keeper) = self.sas.get_mut(by) {
@@ -58,7 +50,7 @@ impl Engine {
 
     /// Gives a place back, unless an SA has begun there. Nobody was told of it.
     pub(super) fn release(&mut self, slot: usize, id: handfast_store::delta::SaId) {
-        let kept = |ike: &super::IkeSa| ike.sa.id == id && matches!(ike.state, State::Reserved);
+        let kept = |ike: &super::IkeSa| ike.sa.id == id && ike.state.is_reserved();
         if self.sas.get(slot).is_some_and(kept) {
             self.sas.remove(slot);
             self.timers.set(Owner::Sa(slot), None);
@@ -83,11 +75,8 @@ impl Engine {
                 self.supervisor.succeeded(&name, made.old, id);
                 self.cx.event(Event::IkeRekeyed { old: made.old, new: id });
             }
-            ike.state = State::Established(made.established);
-            self.step(made.place.slot, |state, sa, cx| match state {
-                State::Established(s) => s.advance(sa, cx),
-                other => Ok(other),
-            });
+            ike.state = State::Established(made.established).into();
+            self.step(made.place.slot, |state, sa, cx| state.advance(sa, cx));
         }
     }
 }

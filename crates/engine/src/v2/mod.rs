@@ -6,6 +6,7 @@ pub(crate) mod auth_responder;
 pub(crate) mod channel;
 pub(crate) mod established;
 pub(crate) mod exchange;
+pub(crate) mod inputs;
 pub(crate) mod install;
 pub(crate) mod message;
 mod reload;

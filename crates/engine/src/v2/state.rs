@@ -10,16 +10,8 @@
 //! A rekey makes `Reserved -> Established`. Every state may also end in `Gone`. A state holds exactly what is known in it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use handfast_store::delta::{End, IkeSaFacts, SaDelta, SaId};
-use handfast_wire::header::Spi;
-
-use crate::context::{Context, Effect, Farewell};
 use crate::endpoint::timers::Reason;
-use crate::event::{Direction, Event};
-use crate::output::{Output, Transmit, TransmitKind};
-use crate::path::Path;
 use crate::policy::Connection;
 use crate::refusal::Refusal;
 use crate::time::Instant;
@@ -30,8 +22,7 @@ use crate::v2::install::Installing;
 use crate::v2::sa_init::{Agreeing, InitSent, MakingKey};
 use crate::v2::sa_init_responder::Responding;
 
-/// How long the answer to a request that ended an SA is kept: the time in which peers usually send again.
-const FAREWELL: Duration = Duration::from_secs(60);
+pub(crate) use crate::sa::{Gone, Parties, Sa, record};
 
 /// See the module's diagram.
 pub(crate) enum State {
@@ -48,14 +39,8 @@ pub(crate) enum State {
     Gone(Gone),
 }
 
-/// The end.
-pub(crate) struct Gone {
-    /// For people.
-    pub reason: String,
-}
-
-/// A state method's outcome: the next state, or the next state and why the peer (or we) refused.
-pub(crate) type Next = Result<State, Box<(State, Refusal)>>;
+/// A state method's outcome.
+pub(crate) type Next = crate::sa::Next<State>;
 
 /// Ends with a refusal.
 pub(crate) fn refuse(refusal: Refusal) -> Next {
@@ -70,135 +55,6 @@ pub(crate) fn refuse(refusal: Refusal) -> Next {
 /// Ends without one.
 pub(crate) fn gone(reason: impl Into<String>) -> State {
     State::Gone(Gone { reason: reason.into() })
-}
-
-/// What is known of an SA in every state.
-pub(crate) struct Sa {
-    pub id: SaId,
-    pub slot: usize,
-    /// We are the original initiator.
-    pub initiator: bool,
-    pub spi_i: Spi,
-    /// Zero until the responder chose it, as on the wire.
-    pub spi_r: Spi,
-    pub path: Path,
-    /// Where the message at hand came to and from; the path follows it once it is authenticated.
-    pub seen: (std::net::SocketAddr, std::net::SocketAddr),
-    pub created: Instant,
-    pub messages: u64,
-    /// No other SA with this peer exists, so INITIAL_CONTACT may be said (RFC 7296 section 2.4).
-    pub initial_contact: bool,
-}
-
-/// Who the SA is with, once that is known.
-#[derive(Clone)]
-pub(crate) struct Parties {
-    pub connection: Arc<Connection>,
-    pub peer: String,
-}
-
-impl Sa {
-    /// Sends an IKE message of ours and reports it.
-    pub fn send(&mut self, cx: &mut Context, bytes: Vec<u8>, summary: String) {
-        self.messages += 1;
-        self.report(cx, Direction::Out, summary, bytes.len());
-        self.resend(cx, bytes);
-    }
-
-    /// Sends without reporting: a retransmission.
-    pub fn resend(&mut self, cx: &mut Context, bytes: Vec<u8>) {
-        let (local, remote) = (self.path.local, self.path.remote);
-        cx.transmit(Transmit {
-            local,
-            remote,
-            kind: TransmitKind::Ike,
-            bytes,
-        });
-    }
-
-    /// Keeps the answer to a request that ends this SA: if it is lost, the peer asks again (RFC 7296 section 2.1).
-    pub fn farewell(&self, cx: &mut Context, request: &[u8], response: Vec<u8>) {
-        let (local, remote) = (self.path.local, self.path.remote);
-        cx.effects.push(Effect::Farewell(Farewell {
-            request: request.to_vec(),
-            transmit: Transmit {
-                local,
-                remote,
-                kind: TransmitKind::Ike,
-                bytes: response,
-            },
-            until: cx.now + FAREWELL,
-        }));
-    }
-
-    /// Reports an accepted message of the peer.
-    pub fn received(&mut self, cx: &mut Context, size: usize, summary: String) {
-        self.messages += 1;
-        self.report(cx, Direction::In, summary, size);
-    }
-
-    fn report(&self, cx: &mut Context, direction: Direction, summary: String, size: usize) {
-        let (local, remote) = (self.path.local, self.path.remote);
-        cx.event(Event::Message {
-            sa: self.id,
-            direction,
-            summary,
-            size,
-            local,
-            remote,
-        });
-    }
-
-    pub fn dropped(&self, cx: &mut Context, reason: &'static str) {
-        cx.event(Event::Dropped {
-            remote: self.path.remote,
-            reason,
-        });
-    }
-
-    /// Facts for the store; the caller adds what its state knows.
-    pub fn facts(&self, state: &str) -> IkeSaFacts {
-        let end = |a: std::net::SocketAddr| End {
-            address: a.ip().to_string(),
-            port: a.port(),
-            id: String::new(),
-        };
-        IkeSaFacts {
-            id: self.id,
-            connection: None,
-            ike_version: 2,
-            state: state.into(),
-            initiator: self.initiator,
-            local: end(self.path.local),
-            remote: end(self.path.remote),
-            spi_i: self.spi_i.to_string(),
-            spi_r: self.spi_r.to_string(),
-            proposal: String::new(),
-            auth_local: String::new(),
-            auth_remote: String::new(),
-            nat_local: self.path.nat_local,
-            nat_remote: self.path.nat_remote,
-            established_ms: None,
-            rekey_ms: None,
-            messages: self.messages,
-        }
-    }
-}
-
-impl Sa {
-    /// Writes down an attempt of ours, before its next message leaves.
-    pub fn record_attempt(&self, cx: &mut Context, connection: &Connection, proposal: String) {
-        let mut facts = self.facts("connecting");
-        facts.connection = Some(connection.name.clone());
-        facts.local.id = connection.local_id.to_string();
-        facts.proposal = proposal;
-        record(cx, SaDelta::IkeSa(facts));
-    }
-}
-
-/// Writes a fact down. Comes before the message that tells the peer.
-pub(crate) fn record(cx: &mut Context, delta: SaDelta) {
-    cx.out.push_back(Output::Record(delta));
 }
 
 impl State {

@@ -1,0 +1,143 @@
+//! The state of an IKE SA of either version, and what happens to it, led to that version.
+
+use std::sync::Arc;
+
+use handfast_plane::op::{ChildId, PlaneEvent};
+use handfast_wire::v2::Message;
+
+use crate::context::{Context, Reserved};
+use crate::endpoint::timers::Reason;
+use crate::input::{Answer, Rekey};
+use crate::output::Ticket;
+use crate::policy::Connection;
+use crate::sa::{Next, Sa};
+use crate::time::Instant;
+use crate::v2::state::State as V2;
+
+/// See the module.
+pub(crate) enum Machine {
+    /// IKEv2.
+    V2(V2),
+}
+
+impl From<V2> for Machine {
+    fn from(state: V2) -> Self {
+        Self::V2(state)
+    }
+}
+
+/// A version's outcome as everybody's.
+pub(crate) fn lift<S: Into<Machine>>(next: Next<S>) -> Next<Machine> {
+    next.map(Into::into).map_err(|both| Box::new((both.0.into(), both.1)))
+}
+
+/// Calls the method of the version's own state.
+macro_rules! each {
+    ($self:expr, $state:ident => $call:expr) => {
+        match $self {
+            Machine::V2($state) => $call,
+        }
+    };
+}
+
+impl Machine {
+    /// No SA (any more).
+    pub fn gone(reason: &str) -> Self {
+        Self::V2(crate::v2::state::gone(reason))
+    }
+
+    /// A place kept for the SA that a rekey is to make.
+    pub fn reserved() -> Self {
+        Self::V2(V2::Reserved)
+    }
+
+    pub fn is_reserved(&self) -> bool {
+        matches!(self, Self::V2(V2::Reserved))
+    }
+
+    pub fn ended(&self) -> Option<String> {
+        each!(self, s => s.ended())
+    }
+
+    pub fn on_message_v2(self, sa: &mut Sa, cx: &mut Context, message: &Message<'_>) -> Next<Self> {
+        match self {
+            Self::V2(state) => lift(state.on_message(sa, cx, message)),
+        }
+    }
+
+    pub fn on_answer(self, sa: &mut Sa, cx: &mut Context, ticket: Ticket, answer: Answer) -> Next<Self> {
+        each!(self, s => lift(s.on_answer(sa, cx, ticket, answer)))
+    }
+
+    pub fn on_timer(self, sa: &mut Sa, cx: &mut Context) -> Next<Self> {
+        each!(self, s => lift(s.on_timer(sa, cx)))
+    }
+
+    pub fn on_plane(self, sa: &mut Sa, cx: &mut Context, event: &PlaneEvent) -> Next<Self> {
+        each!(self, s => lift(s.on_plane(sa, cx, event)))
+    }
+
+    pub fn on_reserved(self, sa: &mut Sa, cx: &mut Context, place: Reserved) -> Next<Self> {
+        match self {
+            Self::V2(s) => lift(s.on_reserved(sa, cx, place)),
+        }
+    }
+
+    /// A person wants fresh keys.
+    pub fn rekey(self, sa: &mut Sa, cx: &mut Context, what: Rekey) -> Next<Self> {
+        each!(self, s => lift(s.rekey(sa, cx, what)))
+    }
+
+    /// Goes on with whatever waits.
+    pub fn advance(self, sa: &mut Sa, cx: &mut Context) -> Next<Self> {
+        each!(self, s => lift(s.advance(sa, cx)))
+    }
+
+    /// Deletes with the peer where it knows of an SA; forgets at once where it does not.
+    pub fn close(self, sa: &mut Sa, cx: &mut Context, reason: &str) -> Next<Self> {
+        each!(self, s => lift(s.close(sa, cx, reason)))
+    }
+
+    /// Forgets without a word to the peer.
+    pub fn abandon(self, sa: &mut Sa, cx: &mut Context, reason: &str) -> Self {
+        each!(self, s => s.abandon(sa, cx, reason).into())
+    }
+
+    /// Obeys a connection that differs from its own in nothing that was negotiated.
+    pub fn take_settings(&mut self, sa: &Sa, cx: &mut Context, now: &Arc<Connection>) {
+        each!(self, s => s.take_settings(sa, cx, now));
+    }
+
+    pub fn deadline(&self, sa: &Sa) -> Option<(Instant, Reason)> {
+        each!(self, s => s.deadline(sa))
+    }
+
+    /// The connection, where the state knows it.
+    pub fn connection(&self) -> Option<&Arc<Connection>> {
+        each!(self, s => s.connection())
+    }
+
+    pub fn is_half_open(&self) -> bool {
+        each!(self, s => s.is_half_open())
+    }
+
+    /// An attempt of ours that the peer has not answered in earnest.
+    pub fn is_unheard(&self) -> bool {
+        each!(self, s => s.is_unheard())
+    }
+
+    /// Whether this child belongs to it.
+    pub fn has_child(&self, child: ChildId) -> bool {
+        each!(self, s => s.has_child(child))
+    }
+
+    /// Carries traffic and is to stay.
+    pub fn is_up(&self) -> bool {
+        each!(self, s => s.is_up())
+    }
+
+    /// An SA with this peer that stood before `moment`.
+    pub fn is_with(&self, connection: &str, peer: &str, moment: Instant) -> bool {
+        each!(self, s => s.is_with(connection, peer, moment))
+    }
+}

@@ -1,0 +1,146 @@
+//! What happens to an IKEv2 SA, led to its state.
+
+use handfast_plane::op::{ChildId, PlaneEvent};
+use handfast_wire::v2::Message;
+
+use crate::context::{Context, Reserved};
+use crate::input::{Answer, Rekey};
+use crate::output::Ticket;
+use crate::time::Instant;
+use crate::v2::state::{Next, Sa, State, gone};
+
+impl State {
+    pub fn on_message(self, sa: &mut Sa, cx: &mut Context, message: &Message<'_>) -> Next {
+        let response = message.header.flags.is_response();
+        match self {
+            Self::InitSent(s) if response => s.on_message(sa, cx, message),
+            Self::AuthSent(s) if response => s.on_message(sa, cx, message),
+            Self::HalfOpen(s) if !response => s.on_message(sa, cx, message),
+            Self::Installing(s) => s.on_message(sa, cx, message),
+            Self::Established(s) => s.on_message(sa, cx, message),
+            other => {
+                sa.dropped(cx, "message not expected in this state");
+                Ok(other)
+            }
+        }
+    }
+
+    pub fn on_answer(self, sa: &mut Sa, cx: &mut Context, ticket: Ticket, answer: Answer) -> Next {
+        match self {
+            Self::MakingKey(s) => s.on_answer(sa, cx, ticket, answer),
+            Self::Agreeing(s) => s.on_answer(sa, cx, ticket, answer),
+            Self::Responding(s) => s.on_answer(sa, cx, ticket, answer),
+            Self::Installing(s) => s.on_answer(sa, cx, ticket, answer),
+            Self::Established(s) => s.on_answer(sa, cx, ticket, answer),
+            other => Ok(other),
+        }
+    }
+
+    pub fn on_reserved(self, sa: &mut Sa, cx: &mut Context, place: Reserved) -> Next {
+        match self {
+            Self::Established(s) => s.on_reserved(sa, cx, place),
+            other => Ok(other),
+        }
+    }
+
+    pub fn on_timer(self, sa: &mut Sa, cx: &mut Context) -> Next {
+        match self {
+            Self::InitSent(s) => s.on_timer(sa, cx),
+            Self::AuthSent(s) => s.on_timer(sa, cx),
+            Self::HalfOpen(s) => s.on_timer(cx),
+            Self::Established(s) => s.on_timer(sa, cx),
+            other => Ok(other),
+        }
+    }
+
+    /// Deletes with the peer where it knows of an SA; forgets at once where it does not.
+    pub fn close(self, sa: &mut Sa, cx: &mut Context, reason: &str) -> Next {
+        match self {
+            Self::Established(mut s) => {
+                s.close(reason);
+                s.advance(sa, cx)
+            }
+            Self::Installing(s) => s.close(sa, cx, reason),
+            // Goes with the SA that keeps it.
+            Self::Reserved => Ok(Self::Reserved),
+            _ => Ok(gone(reason)),
+        }
+    }
+
+    /// Forgets without a word to the peer.
+    pub fn abandon(self, sa: &mut Sa, cx: &mut Context, reason: &str) -> State {
+        match self {
+            Self::Established(mut s) => s.forget_all(sa, cx, reason),
+            Self::Installing(s) => s.forget(sa, cx, reason),
+            _ => {}
+        }
+        gone(reason)
+    }
+
+    /// Why it has ended, if it has.
+    pub fn ended(&self) -> Option<String> {
+        match self {
+            Self::Gone(gone) => Some(gone.reason.clone()),
+            _ => None,
+        }
+    }
+
+    /// An attempt of ours that has not come to IKE_AUTH.
+    pub fn is_unheard(&self) -> bool {
+        matches!(self, Self::MakingKey(_) | Self::InitSent(_) | Self::Agreeing(_))
+    }
+
+    /// Whether this child belongs to it.
+    pub fn has_child(&self, child: ChildId) -> bool {
+        matches!(self, Self::Established(s) if s.children.iter().any(|c| c.id == child))
+    }
+
+    /// Carries traffic and is to stay.
+    pub fn is_up(&self) -> bool {
+        matches!(self, Self::Established(s) if !s.is_closing() && !s.children.is_empty())
+    }
+
+    /// An SA with this peer that stood before `moment`.
+    pub fn is_with(&self, connection: &str, peer: &str, moment: Instant) -> bool {
+        matches!(self, Self::Established(s)
+            if s.parties.connection.name == connection && s.parties.peer == peer && s.since() < moment)
+    }
+
+    pub fn on_plane(self, sa: &mut Sa, cx: &mut Context, event: &PlaneEvent) -> Next {
+        match (self, event) {
+            (Self::Established(mut s), PlaneEvent::FirstInbound(child)) => {
+                s.on_first_inbound(sa, cx, *child);
+                Ok(Self::Established(s))
+            }
+            // No rekey has come in time: an SA that can send no more is begun anew.
+            (state, PlaneEvent::Expiring { hard: true, .. }) => state.close(sa, cx, "its sequence numbers are used up"),
+            (Self::Established(mut s), PlaneEvent::Expiring { child, .. }) => {
+                s.rekey_now(cx, *child);
+                Ok(Self::Established(s))
+            }
+            (state, _) => Ok(state),
+        }
+    }
+
+    /// A person wants fresh keys.
+    pub fn rekey(self, sa: &mut Sa, cx: &mut Context, what: Rekey) -> Next {
+        match self {
+            Self::Established(mut s) => {
+                match what {
+                    Rekey::Ike => s.rekey_ike_now(cx),
+                    Rekey::Children => s.rekey_children_now(cx),
+                }
+                s.on_timer(sa, cx)
+            }
+            other => Ok(other),
+        }
+    }
+
+    /// Goes on with whatever waits.
+    pub fn advance(self, sa: &mut Sa, cx: &mut Context) -> Next {
+        match self {
+            Self::Established(s) => s.advance(sa, cx),
+            other => Ok(other),
+        }
+    }
+}
