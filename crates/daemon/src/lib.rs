@@ -3,6 +3,8 @@
 #![deny(unsafe_code)] // except in net/sys.rs
 
 pub mod cli;
+pub mod commands;
+pub mod config_file;
 pub mod console;
 pub mod control;
 pub mod demo;
@@ -11,6 +13,7 @@ pub mod logging;
 pub mod man;
 pub mod net;
 pub mod pcapng;
+pub mod reload;
 pub mod run;
 pub mod runtime;
 pub mod table;

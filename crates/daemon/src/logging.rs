@@ -76,6 +76,10 @@ impl EventLog {
         match event {
             Event::ChildEstablished { sa, child, .. } => drop(self.children.insert(*child, *sa)),
             Event::ChildGone { child, .. } => drop(self.children.remove(child)),
+            Event::IkeRekeyed { old, new } => {
+                let moved = self.children.values_mut().filter(|owner| *owner == old);
+                moved.for_each(|owner| *owner = *new);
+            }
             Event::IkeGone { sa, .. } => {
                 self.spans.remove(sa);
                 self.children.retain(|_, owner| owner != sa);

@@ -1,10 +1,10 @@
 //! `handfast run`: the daemon's loop.
 
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
 use handfast_config::Loaded;
+use handfast_engine::input::Rekey;
 use handfast_engine::policy::Ports;
 use handfast_engine::{Answer, Command, Event, Input, Instant, Ticket};
 use handfast_esp::udp_encap::Datagram4500;
@@ -13,6 +13,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::cli::{self, RunOptions};
+use crate::commands;
 use crate::control::{Call, Request, Server};
 use crate::keylog::KeyLogWriter;
 use crate::logging::{self, EventLog};
@@ -21,6 +22,7 @@ use crate::net::routes::{RouteSettings, Routes, remove_leftovers};
 use crate::net::tun::{Tun, TunSettings};
 use crate::net::udp::{UdpConfig, UdpSet};
 use crate::net::{DEFAULT_MARK, harden};
+use crate::reload::{self, Settings};
 use crate::runtime::core::Core;
 use crate::runtime::edges::{Edges, send_esp};
 use crate::runtime::{now, until};
@@ -36,7 +38,7 @@ const SHUTDOWN_LIMIT: Duration = Duration::from_secs(6);
 
 /// Runs until SIGTERM or SIGINT.
 pub fn run(options: RunOptions) -> ExitCode {
-    let (loaded, source) = match cli::load_file(&options.config) {
+    let (loaded, source) = match commands::load_file(&options.config) {
         Ok(loaded) => loaded,
         Err(code) => return code,
     };
@@ -77,7 +79,7 @@ struct Daemon {
     core: Core,
     edges: Edges,
     tun: Tun,
-    tun_mtu: Option<u16>,
+    settings: Settings,
     routes: Routes,
     control: Server,
     answers: UnboundedReceiver<(Ticket, Answer)>,
@@ -106,7 +108,8 @@ enum Wake {
 impl Daemon {
     async fn start(options: &RunOptions, loaded: Loaded) -> Result<Self, String> {
         harden::harden().map_err(|e| e.to_string())?;
-        let settings = &loaded.config.daemon;
+        let loaded = Settings::new(options.config.clone(), loaded);
+        let settings = loaded.daemon();
         let ports = Ports {
             ike: settings.ike_port,
             natt: settings.natt_port,
@@ -149,8 +152,7 @@ impl Daemon {
             tracing::warn!("the key log is on: whoever reads it can read all traffic");
         }
         let (later, answers) = unbounded_channel();
-        let policy = Arc::new(loaded.policy);
-        let core = Core::new(policy, keylog.is_some(), mark, Some(later))?;
+        let core = Core::new(loaded.policy(), keylog.is_some(), mark, Some(later))?;
         tracing::info!(version = env!("CARGO_PKG_VERSION"), tun = tun.name(), control = %socket.display(), "running");
         Ok(Self {
             core,
@@ -163,7 +165,7 @@ impl Daemon {
                 events: vec![],
             },
             tun,
-            tun_mtu: settings.mtu,
+            settings: loaded,
             routes,
             control,
             answers,
@@ -204,7 +206,7 @@ impl Daemon {
                 }
                 // Asked twice: now.
                 Wake::Stop => return Ok(()),
-                Wake::Reload => tracing::warn!("reading the configuration again is not available: restart instead"),
+                Wake::Reload => drop(self.reload(false).await),
             }
             self.settle().await;
             if self.idle || stop_by.is_some_and(|at| now() >= at) {
@@ -237,7 +239,8 @@ impl Daemon {
     /// Routes first, then the news: who is told that a connection is up can use it.
     async fn settle(&mut self) {
         if std::mem::take(&mut self.core.routes_changed) {
-            tunnels::follow(&self.core.plane, &mut self.routes, &self.tun, self.tun_mtu).await;
+            let mtu = self.settings.daemon().mtu;
+            tunnels::follow(&self.core.plane, &mut self.routes, &self.tun, mtu).await;
         }
         for event in std::mem::take(&mut self.edges.events) {
             self.log.event(&event);
@@ -321,9 +324,34 @@ impl Daemon {
             }
             Request::Up { connection } => Command::Up { connection },
             Request::Down { connection } => Command::Down { connection },
+            Request::Rekey { connection, ike } => Command::Rekey {
+                connection,
+                what: if ike { Rekey::Ike } else { Rekey::Children },
+            },
+            Request::Reload { dry_run } => {
+                let answer = self.reload(dry_run).await;
+                call.reply.send(answer);
+                return;
+            }
         };
         self.waiting.add(&command, call.reply);
         self.feed(Input::Command(command)).await;
+    }
+
+    /// Reads the configuration again. One with mistakes changes nothing.
+    async fn reload(&mut self, dry_run: bool) -> serde_json::Value {
+        let read = self.settings.read_again();
+        let answer = self.settings.answer(&read, dry_run);
+        if !dry_run {
+            reload::log(&read);
+            if let Ok(fresh) = read {
+                self.settings.take(fresh);
+                // The device's MTU may have changed.
+                self.core.routes_changed = true;
+                self.feed(Input::Policy(self.settings.policy())).await;
+            }
+        }
+        answer
     }
 
     /// Leaves the host as it was.

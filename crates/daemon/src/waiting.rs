@@ -1,77 +1,151 @@
-//! Callers of the control socket that wait for the outcome of `up` or `down`.
+//! Callers of the control socket that wait for the outcome of `up`, `down` or `rekey`.
 
-use handfast_engine::{Command, Event};
-use serde_json::json;
+use std::collections::HashMap;
+
+use handfast_engine::{Command, Event, Rekey};
+use handfast_plane::op::ChildId;
+use handfast_store::delta::SaId;
+use serde_json::{Value, json};
 
 use crate::control::Reply;
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 enum Wish {
     Up,
     Down,
+    RekeyIke,
+    /// Which children are still to be replaced.
+    RekeyChildren(Vec<ChildId>),
+}
+
+impl Wish {
+    fn is_rekey(&self) -> bool {
+        matches!(self, Self::RekeyIke | Self::RekeyChildren(_))
+    }
+}
+
+struct Caller {
+    connection: String,
+    wish: Wish,
+    reply: Reply,
 }
 
 /// See the module.
 #[derive(Default)]
 pub struct Waiting {
-    list: Vec<(String, Wish, Reply)>,
+    list: Vec<Caller>,
+    /// Whose the IKE SAs are. No more than the engine has.
+    sas: HashMap<SaId, String>,
+    /// Children in use, and their IKE SAs.
+    children: HashMap<ChildId, SaId>,
 }
 
 impl Waiting {
     /// Remembers who asked. To be called before the engine gets the command, whose outcome may come at once.
     pub fn add(&mut self, command: &Command, reply: Reply) {
-        self.list.retain(|(_, _, waiting)| !waiting.is_unwanted());
-        match command {
-            Command::Up { connection } => self.list.push((connection.clone(), Wish::Up, reply)),
-            Command::Down { connection } => self.list.push((connection.clone(), Wish::Down, reply)),
-            Command::Rekey { .. } | Command::Shutdown => {}
-        }
+        self.list.retain(|caller| !caller.reply.is_unwanted());
+        let (connection, wish) = match command {
+            Command::Up { connection } => (connection, Wish::Up),
+            Command::Down { connection } => (connection, Wish::Down),
+            Command::Rekey { connection, what } => match what {
+                Rekey::Ike => (connection, Wish::RekeyIke),
+                Rekey::Children => {
+                    let of = |sa: &SaId| self.sas.get(sa) == Some(connection);
+                    let children = self.children.iter().filter(|(_, sa)| of(sa)).map(|(child, _)| *child);
+                    (connection, Wish::RekeyChildren(children.collect()))
+                }
+            },
+            Command::Shutdown => return,
+        };
+        let connection = connection.clone();
+        self.list.push(Caller {
+            connection,
+            wish,
+            reply,
+        });
     }
 
     /// Tells those whom an event answers.
     pub fn on_event(&mut self, event: &Event) {
+        let done = |connection: &str| json!({ "ok": true, "connection": connection });
+        let failed = |reason: &str| json!({ "ok": false, "error": reason });
         match event {
             Event::ConnectionUp { connection } => {
-                self.tell(connection, Wish::Up, || json!({ "ok": true, "connection": connection }));
-                self.tell(
-                    connection,
-                    Wish::Down,
-                    || json!({ "ok": false, "error": format!("{connection} came up again before it was down") }),
-                );
+                self.tell(connection, |wish| *wish == Wish::Up, || done(connection));
+                let again = format!("{connection} came up again before it was down");
+                self.tell(connection, |wish| *wish == Wish::Down, || failed(&again));
             }
             Event::ConnectionDown { connection, reason, .. } => {
-                self.tell(connection, Wish::Up, || json!({ "ok": false, "error": reason }));
-                self.tell(
-                    connection,
-                    Wish::Down,
-                    || json!({ "ok": true, "connection": connection }),
-                );
+                let fails = |wish: &Wish| *wish == Wish::Up || wish.is_rekey();
+                self.tell(connection, fails, || failed(reason));
+                self.tell(connection, |wish| *wish == Wish::Down, || done(connection));
+            }
+            Event::Refused {
+                connection: Some(connection),
+                refusal,
+                ..
+            } => self.tell(connection, Wish::is_rekey, || failed(&refusal.to_string())),
+            Event::IkeEstablished { sa, connection, .. } => drop(self.sas.insert(*sa, connection.clone())),
+            Event::IkeRekeyed { old, new } => {
+                let Some(connection) = self.sas.remove(old) else { return };
+                self.children
+                    .values_mut()
+                    .filter(|sa| *sa == old)
+                    .for_each(|sa| *sa = *new);
+                self.tell(&connection, |wish| *wish == Wish::RekeyIke, || done(&connection));
+                self.sas.insert(*new, connection);
+            }
+            Event::IkeGone { sa, .. } => drop(self.sas.remove(sa)),
+            Event::ChildEstablished { sa, child, .. } => drop(self.children.insert(*child, *sa)),
+            Event::ChildRekeyed { old, .. } => self.replaced(*old),
+            Event::ChildGone { child, reason } => {
+                self.children.remove(child);
+                let lost = |wish: &Wish| matches!(wish, Wish::RekeyChildren(left) if left.contains(child));
+                self.tell_any(lost, |_| failed(reason));
             }
             // The engine answers a wrong name at once, so it is the last who asked.
             Event::CommandFailed { reason } => {
-                if let Some((_, _, reply)) = self.list.pop() {
-                    reply.send(json!({ "ok": false, "error": reason }));
+                if let Some(caller) = self.list.pop() {
+                    caller.reply.send(failed(reason));
                 }
             }
             _ => {}
         }
     }
 
-    fn tell(&mut self, connection: &str, wish: Wish, answer: impl Fn() -> serde_json::Value) {
-        let list = std::mem::take(&mut self.list);
-        let (told, kept): (Vec<_>, Vec<_>) = list
-            .into_iter()
-            .partition(|(name, wanted, _)| name == connection && *wanted == wish);
-        self.list = kept;
-        told.into_iter().for_each(|(_, _, reply)| reply.send(answer()));
+    fn replaced(&mut self, old: ChildId) {
+        self.children.remove(&old);
+        for caller in &mut self.list {
+            if let Wish::RekeyChildren(left) = &mut caller.wish {
+                left.retain(|child| *child != old);
+            }
+        }
+        self.tell_any(
+            |wish| *wish == Wish::RekeyChildren(vec![]),
+            |connection| json!({ "ok": true, "connection": connection }),
+        );
+    }
+
+    fn tell(&mut self, connection: &str, concerns: impl Fn(&Wish) -> bool, answer: impl Fn() -> Value) {
+        let told = self
+            .list
+            .extract_if(.., |caller| caller.connection == connection && concerns(&caller.wish));
+        told.for_each(|caller| caller.reply.send(answer()));
+    }
+
+    fn tell_any(&mut self, concerns: impl Fn(&Wish) -> bool, answer: impl Fn(&str) -> Value) {
+        let told = self.list.extract_if(.., |caller| concerns(&caller.wish));
+        told.for_each(|caller| caller.reply.send(answer(&caller.connection)));
     }
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::*;
+    use handfast_engine::refusal::{Cause, Party, Refusal};
     use tokio::sync::oneshot::Receiver;
+
+    use super::*;
 
     fn ask(waiting: &mut Waiting, command: Command) -> Receiver<serde_json::Value> {
         let (reply, answer) = Reply::new();
@@ -148,5 +222,114 @@ mod tests {
             drop(ask(&mut waiting, up("office")));
         }
         assert!(waiting.list.len() <= 1);
+    }
+
+    fn established(sa: u64, child: u64) -> [Event; 2] {
+        let suite = "aes128gcm16-prfsha256-x25519";
+        let proposal: handfast_crypto::proposal::IkeProposal = suite.parse().unwrap();
+        let ike = handfast_crypto::proposal::IkeSuite {
+            encr: proposal.encr[0],
+            prf: proposal.prf[0],
+            integ: None,
+            group: proposal.groups[0],
+        };
+        let address = "127.0.0.1".parse().unwrap();
+        let path = handfast_plane::op::OuterPath {
+            local: address,
+            remote: address,
+            encapsulation: handfast_plane::op::Encapsulation::Esp,
+        };
+        [
+            Event::IkeEstablished {
+                sa: SaId(sa),
+                connection: "office".into(),
+                spi_i: handfast_wire::header::Spi([1; 8]),
+                spi_r: handfast_wire::header::Spi([2; 8]),
+                suite: ike,
+                peer: "b.test".into(),
+                initiator: true,
+                took: std::time::Duration::ZERO,
+            },
+            Event::ChildEstablished {
+                sa: SaId(sa),
+                child: ChildId(child),
+                name: "office".into(),
+                spi_in: 1,
+                spi_out: 2,
+                mode: handfast_plane::op::Mode::Tunnel,
+                suite: handfast_crypto::proposal::EspSuite {
+                    encr: proposal.encr[0],
+                    integ: None,
+                    group: None,
+                    esn: false,
+                },
+                local_ts: vec![],
+                remote_ts: vec![],
+                path,
+            },
+        ]
+    }
+
+    fn rekey(what: Rekey) -> Command {
+        let connection = "office".into();
+        Command::Rekey { connection, what }
+    }
+
+    #[test]
+    fn a_rekey_is_done_when_everything_of_its_kind_is_replaced() {
+        let mut waiting = Waiting::default();
+        for event in established(1, 1).into_iter().chain(established(1, 2)) {
+            waiting.on_event(&event);
+        }
+        let mut children = ask(&mut waiting, rekey(Rekey::Children));
+        let mut ike = ask(&mut waiting, rekey(Rekey::Ike));
+        let replaced = |old| Event::ChildRekeyed {
+            old: ChildId(old),
+            new: ChildId(old + 10),
+        };
+        waiting.on_event(&replaced(1));
+        assert!(children.try_recv().is_err(), "one child is still to come");
+        waiting.on_event(&replaced(2));
+        assert_eq!(children.try_recv().unwrap()["ok"], true);
+        assert!(ike.try_recv().is_err());
+        waiting.on_event(&Event::IkeRekeyed {
+            old: SaId(1),
+            new: SaId(2),
+        });
+        assert_eq!(ike.try_recv().unwrap()["ok"], true);
+        // What follows is known under the new SA.
+        let [_, child] = established(2, 11);
+        waiting.on_event(&child);
+        let mut again = ask(&mut waiting, rekey(Rekey::Children));
+        waiting.on_event(&replaced(11));
+        assert_eq!(again.try_recv().unwrap()["ok"], true);
+    }
+
+    #[test]
+    fn a_rekey_that_is_refused_or_ends_with_its_sa_is_told_so() {
+        let mut waiting = Waiting::default();
+        established(1, 1).iter().for_each(|event| waiting.on_event(event));
+        let mut refused = ask(&mut waiting, rekey(Rekey::Ike));
+        waiting.on_event(&Event::Refused {
+            sa: None,
+            connection: Some("office".into()),
+            remote: "127.0.0.1:500".parse().unwrap(),
+            refusal: Refusal::new(Party::Peer, Cause::NoIkeProposal),
+        });
+        let answer = refused.try_recv().unwrap();
+        assert!(
+            answer["error"].as_str().unwrap().contains("no proposal in common"),
+            "{answer}"
+        );
+        let mut gone = ask(&mut waiting, rekey(Rekey::Children));
+        waiting.on_event(&Event::ChildGone {
+            child: ChildId(1),
+            reason: "deleted by the peer".into(),
+        });
+        assert_eq!(gone.try_recv().unwrap()["error"], "deleted by the peer");
+        let mut down = ask(&mut waiting, rekey(Rekey::Ike));
+        waiting.on_event(&is_down("office", "taken down"));
+        assert_eq!(down.try_recv().unwrap()["error"], "taken down");
+        assert!(waiting.list.is_empty());
     }
 }

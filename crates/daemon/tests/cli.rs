@@ -110,7 +110,16 @@ fn a_file_that_is_not_there_is_named() {
 
 #[test]
 fn without_a_daemon_one_sentence_says_what_to_do() {
-    for args in [&["status"][..], &["status", "--json"], &["up", "x"], &["down", "x"]] {
+    for args in [
+        &["status"][..],
+        &["status", "--json"],
+        &["up", "x"],
+        &["down", "x"],
+        &["rekey", "x"],
+        &["rekey", "x", "--ike"],
+        &["reload"],
+        &["reload", "--dry-run", "--json"],
+    ] {
         let mut args = args.to_vec();
         args.extend_from_slice(&["--socket", "/nonexistent/handfast.sock"]);
         let (code, out, err) = said(&handfast(&args));
@@ -148,6 +157,85 @@ fn help_teaches_by_example() {
 }
 
 #[test]
+fn each_command_has_an_example_of_its_own() {
+    for command in [
+        "run",
+        "up",
+        "down",
+        "rekey",
+        "reload",
+        "status",
+        "check",
+        "demo",
+        "completions",
+    ] {
+        let (code, out, _) = said(&handfast(&[command, "--help"]));
+        assert_eq!(code, Some(0), "{command}");
+        let example = out.split("Example:").nth(1).unwrap_or_default();
+        assert!(example.contains(&format!("handfast {command}")), "{command}: {out}");
+    }
+}
+
+/// What the daemon answers, for the command line alone.
+fn answered(answer: &str, args: &[&str]) -> (String, (Option<i32>, String, String)) {
+    use std::io::{BufRead, BufReader, Write};
+    let socket = std::env::temp_dir().join(format!(
+        "handfast-answered-{}-{}.sock",
+        args.join(""),
+        std::process::id()
+    ));
+    let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let answer = answer.to_string();
+    let daemon = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut line = String::new();
+        BufReader::new(&stream).read_line(&mut line).unwrap();
+        writeln!(stream, "{answer}").unwrap();
+        line.trim_end().to_string()
+    });
+    let mut args = args.to_vec();
+    args.extend_from_slice(&["--socket", socket.to_str().unwrap()]);
+    let out = handfast(&args);
+    std::fs::remove_file(&socket).unwrap();
+    (daemon.join().unwrap(), said(&out))
+}
+
+#[test]
+fn reload_says_what_changed_or_every_mistake() {
+    let changes = r#"{"connections":[{"name":"office","change":"changed","effect":"live","keys":[{"key":"liveness","before":"30s","after":"1m","effect":"live"}]}],"daemon":[]}"#;
+    let yes = format!(r#"{{"ok":true,"dry_run":true,"changes":{changes},"warnings":["t.toml:3:1: warning: x"]}}"#);
+    let (asked, (code, out, err)) = answered(&yes, &["reload", "--dry-run"]);
+    assert_eq!(asked, r#"{"cmd":"reload","dry_run":true}"#);
+    assert_eq!((code, err.as_str()), (Some(0), "t.toml:3:1: warning: x\n"));
+    assert!(
+        out.contains("office: changed, SAs go on") && out.contains("30s -> 1m"),
+        "{out}"
+    );
+    assert!(out.contains("Nothing was done yet"), "{out}");
+    let (_, (code, out, _)) = answered(&yes, &["reload", "--dry-run", "--json"]);
+    assert_eq!((code, out.trim_end()), (Some(0), yes.as_str()));
+
+    let no = r#"{"ok":false,"error":"t.toml is not right, and nothing was changed","mistakes":["t.toml:7:1: a","t.toml:9:1: b"]}"#;
+    let (asked, (code, out, err)) = answered(no, &["reload"]);
+    assert_eq!(asked, r#"{"cmd":"reload","dry_run":false}"#);
+    assert_eq!((code, out.as_str()), (Some(2), ""));
+    assert_eq!(
+        err,
+        "t.toml:7:1: a\nt.toml:9:1: b\nhandfast: t.toml is not right, and nothing was changed\n"
+    );
+}
+
+#[test]
+fn rekey_asks_for_children_or_the_ike_sa() {
+    let (asked, (code, out, _)) = answered(r#"{"ok":true,"connection":"office"}"#, &["rekey", "office"]);
+    assert_eq!(asked, r#"{"cmd":"rekey","connection":"office","ike":false}"#);
+    assert_eq!((code, out.as_str()), (Some(0), "office has fresh child SAs\n"));
+    let (asked, (code, _, err)) = answered(r#"{"ok":false,"error":"no"}"#, &["rekey", "office", "--ike"]);
+    assert_eq!(asked, r#"{"cmd":"rekey","connection":"office","ike":true}"#);
+    assert_eq!((code, err.as_str()), (Some(1), "handfast: no\n"));
+}
+
+#[test]
 fn the_man_page_in_docs_is_the_programs_own() {
     let (code, page, _) = said(&handfast(&["man"]));
     assert_eq!(code, Some(0));
@@ -156,7 +244,15 @@ fn the_man_page_in_docs_is_the_programs_own() {
         std::fs::read_to_string(path).unwrap() == page,
         "cargo run -- man > docs/handfast.1"
     );
-    for part in [".SS run", ".SS demo", "\\-\\-capture", "Exit status"] {
+    for part in [
+        ".SS run",
+        ".SS demo",
+        ".SS reload",
+        ".SS rekey",
+        "\\-\\-capture",
+        "\\-\\-dry\\-run",
+        "Exit status",
+    ] {
         assert!(page.contains(part), "no {part:?} in the man page");
     }
 }
@@ -166,7 +262,12 @@ fn completions_know_the_commands() {
     for shell in ["bash", "zsh", "fish"] {
         let (code, out, _) = said(&handfast(&["completions", shell]));
         assert_eq!(code, Some(0));
-        assert!(out.contains("status") && out.contains("keylog"), "{shell}: {out}");
+        assert!(
+            ["status", "keylog", "reload", "dry-run", "rekey"]
+                .iter()
+                .all(|word| out.contains(word)),
+            "{shell}: {out}"
+        );
     }
 }
 

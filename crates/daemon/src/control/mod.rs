@@ -30,6 +30,20 @@ pub enum Request {
         /// Its name.
         connection: String,
     },
+    /// Replace a connection's child SAs, or its IKE SA; answered when that is done.
+    Rekey {
+        /// Its name.
+        connection: String,
+        /// The IKE SA instead of its children.
+        #[serde(default)]
+        ike: bool,
+    },
+    /// Read the configuration again.
+    Reload {
+        /// Only say what would change.
+        #[serde(default)]
+        dry_run: bool,
+    },
 }
 
 /// Why control does not work, and what to do.
