@@ -51,10 +51,7 @@ impl Handfast {
             .join(format!("h-{}", space.name().rsplit('-').next().unwrap_or_default()));
         fs::create_dir_all(dir.join("keys")).unwrap_or_else(|e| panic!("{}: {e}", dir.display()));
         let config = dir.join("handfast.toml");
-        fs::write(&config, toml).unwrap_or_else(|e| panic!("{}: {e}", config.display()));
-        // It holds a secret, and the daemon refuses one that others can read.
-        fs::set_permissions(&config, fs::Permissions::from_mode(0o600))
-            .unwrap_or_else(|e| panic!("{}: {e}", config.display()));
+        write_config(&config, toml);
         let mut command = space.command(binary());
         command.arg("run").arg("--config").arg(&config);
         command
@@ -104,6 +101,43 @@ impl Handfast {
         assert!(
             out.status.success(),
             "down {name}: {}\nthe daemon's log:\n{}",
+            text(&out),
+            self.log()
+        );
+    }
+
+    /// Changes its configuration file. It reads it when asked to.
+    #[track_caller]
+    pub fn configure(&self, toml: &str) {
+        write_config(&self.dir.join("handfast.toml"), toml);
+    }
+
+    /// `handfast reload` with these options: status, output, mistakes.
+    pub fn reload(&self, options: &[&str]) -> (Option<i32>, String, String) {
+        let out = self.cli(&[&["reload"], options].concat());
+        let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
+        (out.status.code(), text(&out.stdout), text(&out.stderr))
+    }
+
+    /// SIGHUP.
+    #[track_caller]
+    pub fn hang_up(&self) {
+        self.daemon.signal("HUP");
+    }
+
+    /// `handfast rekey NAME`, of its IKE SA or its children, whatever comes of it.
+    pub fn try_rekey(&self, name: &str, ike: bool) -> Output {
+        let options: &[&str] = if ike { &["--ike"] } else { &[] };
+        self.cli(&[&["rekey", name], options].concat())
+    }
+
+    /// The same. Panics with the daemon's log if it fails.
+    #[track_caller]
+    pub fn rekey(&self, name: &str, ike: bool) {
+        let out = self.try_rekey(name, ike);
+        assert!(
+            out.status.success(),
+            "rekey {name}: {}\nthe daemon's log:\n{}",
             text(&out),
             self.log()
         );
@@ -212,6 +246,14 @@ impl Handfast {
                 .arg(self.dir.join("socket")),
         )
     }
+}
+
+/// It holds a secret, and the daemon refuses one that others can read.
+#[track_caller]
+fn write_config(path: &Path, toml: &str) {
+    fs::write(path, toml)
+        .and_then(|()| fs::set_permissions(path, fs::Permissions::from_mode(0o600)))
+        .unwrap_or_else(|e| panic!("{}: {e}", path.display()));
 }
 
 /// Both outputs of a command, for a message.

@@ -110,12 +110,18 @@ impl Process {
         }
     }
 
-    /// Sends a signal ("INT", "TERM") and waits for the end.
+    /// Sends a signal ("HUP") and goes on.
     #[track_caller]
-    pub fn stop(&mut self, signal: &str, limit: Duration) -> ExitStatus {
+    pub fn signal(&self, signal: &str) {
         run(Command::new("kill")
             .arg(format!("-{signal}"))
             .arg(self.pid().to_string()));
+    }
+
+    /// Sends a signal ("INT", "TERM") and waits for the end.
+    #[track_caller]
+    pub fn stop(&mut self, signal: &str, limit: Duration) -> ExitStatus {
+        self.signal(signal);
         let start = Instant::now();
         loop {
             if let Some(status) = self.exited() {
