@@ -1,16 +1,15 @@
 //! A `[connection.NAME]` table.
 
 use std::str::FromStr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use handfast_auth::{Identity, IdentityPattern};
-use handfast_engine::policy::{Authentication, ChildPolicy, Connection, Remote, Retransmit, Start, UdpEncapsulation};
-use handfast_plane::op::Mode;
+use handfast_crypto::proposal::EspProposal;
+use handfast_engine::policy::{Authentication, Connection, Remote, Retransmit, Start, UdpEncapsulation};
 
 use crate::section::{Reader, Section};
 use crate::units::{SPAN, Span};
-use crate::{algorithms, ends, psk, subnets};
+use crate::{algorithms, children, ends, psk};
 
 /// A connection and where it is written.
 pub(crate) struct Read {
@@ -36,9 +35,16 @@ pub(crate) fn read(name: &str, at: usize, mut s: Section<'_, '_>, reader: &mut R
     let psk = psk::read(&mut s, reader, name, at);
     let (local_id, remote_id) = identities(&mut s, reader);
     let legacy = s.flag(reader, "legacy").unwrap_or(false);
-    let child = child(name, at, &mut s, reader, legacy);
+    let children = children::read(name, at, &mut s, reader, legacy);
+    let most = s.number(reader, "max_children", 1, 1000);
+    let max_children = most.and_then(|n| usize::try_from(n).ok()).unwrap_or(64);
+    if children.len() > max_children {
+        let message = format!("{name} has {} children and may have {max_children}", children.len());
+        reader.error(s.at_of("max_children"), message, "a larger max_children", "");
+    }
     let ike = algorithms::ike(&mut s, reader, legacy);
-    if legacy && !algorithms::any_legacy(&ike, &child.esp) {
+    let esp: Vec<EspProposal> = children.iter().flat_map(|c| c.esp.iter().cloned()).collect();
+    if legacy && !algorithms::any_legacy(&ike, &esp) {
         let message = format!("{name} says legacy = true and names no legacy algorithm");
         let hint = "the defaults never have one; name it in ike or esp, or take legacy away";
         reader.warning(s.at_of("legacy"), message, hint);
@@ -87,7 +93,8 @@ pub(crate) fn read(name: &str, at: usize, mut s: Section<'_, '_>, reader: &mut R
         remote_id,
         auth: Authentication { psk: psk? },
         ike,
-        children: vec![Arc::new(child)],
+        children,
+        max_children,
         start,
         udp_encapsulation: udp.unwrap_or(UdpEncapsulation::Auto),
         retransmit,
@@ -99,10 +106,10 @@ pub(crate) fn read(name: &str, at: usize, mut s: Section<'_, '_>, reader: &mut R
 }
 
 /// Names are written on command lines and in logs.
-fn check_name(name: &str, at: usize, reader: &mut Reader<'_>) {
+pub(crate) fn check_name(name: &str, at: usize, reader: &mut Reader<'_>) {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     if name.is_empty() || name.starts_with('-') || name.len() > 64 || !name.chars().all(plain) {
-        let message = format!("{name:?} cannot name a connection");
+        let message = format!("{name:?} cannot name a connection or child");
         reader.error(at, message, "up to 64 letters, digits, \"-\", \"_\" and \".\"", "");
     }
 }
@@ -125,28 +132,8 @@ fn identities(s: &mut Section<'_, '_>, reader: &mut Reader<'_>) -> (Written<Iden
     (local, s.has("remote_id").then(|| remote.map(|(id, _)| id)))
 }
 
-fn child(name: &str, at: usize, s: &mut Section<'_, '_>, reader: &mut Reader<'_>, legacy: bool) -> ChildPolicy {
-    let modes = [("tunnel", Mode::Tunnel), ("transport", Mode::Transport)];
-    let mode = s.word(reader, "mode", &modes).unwrap_or(Mode::Tunnel);
-    if mode == Mode::Transport {
-        let message = format!("{name} asks for transport mode");
-        let hint = "the userspace plane carries tunnels only";
-        reader.error(s.at_of("mode"), message, "mode = \"tunnel\"", hint);
-    }
-    let (local_ts, remote_ts) = subnets::read(s, reader, name);
-    ChildPolicy {
-        name: name.to_string(),
-        place: reader.place(at),
-        mode,
-        local_ts,
-        remote_ts,
-        esp: algorithms::esp(s, reader, legacy),
-        rekey: span(s, reader, "rekey").unwrap_or(Duration::from_secs(3600)),
-    }
-}
-
 /// A duration of at least 100 ms, or off.
-fn span(s: &mut Section<'_, '_>, reader: &mut Reader<'_>, key: &'static str) -> Option<Duration> {
+pub(crate) fn span(s: &mut Section<'_, '_>, reader: &mut Reader<'_>, key: &'static str) -> Option<Duration> {
     let (text, at) = s.text(reader, key, SPAN)?;
     if text == "off" {
         return Some(Duration::ZERO);

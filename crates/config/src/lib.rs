@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod algorithms;
+mod children;
 mod connection;
 mod daemon;
 mod diagnostic;
@@ -99,7 +100,7 @@ pub fn load(name: &str, text: &str, files: &dyn FileReader) -> Result<Loaded, Di
     let mut none = !root.has("connection");
     if let Some(table) = root.table(&mut reader, "connection") {
         none = table.is_empty();
-        for (name, at, section) in table.tables(&mut reader) {
+        for (name, at, section) in table.tables(&mut reader, "[connection.NAME]") {
             connections.extend(connection::read(&name, at, section, &mut reader));
         }
     }

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 /// What other daemons call the same thing. A key of ours that is spelt nearly so would mislead.
-const FAMILIAR: [(&str, &str); 44] = [
+const FAMILIAR: [(&str, &str); 46] = [
     ("psk", "secret"),
     ("key", "secret"),
     ("password", "secret"),
@@ -45,6 +45,8 @@ const FAMILIAR: [(&str, &str); 44] = [
     ("keylife", "rekey"),
     ("keyexchange", "version"),
     ("ike_version", "version"),
+    ("children", "child"),
+    ("type", "mode"),
     ("port", "ike_port"),
     ("port_nat_t", "natt_port"),
     ("device", "tun"),

@@ -1,9 +1,8 @@
 //! Connections that want the same packets.
 
 use std::fmt;
-use std::net::IpAddr;
 
-use handfast_engine::policy::{ChildPolicy, Connection, Remote};
+use handfast_engine::policy::{ChildPolicy, Connection, Remote, Selector};
 use handfast_wire::selector::TrafficSelector;
 
 use crate::connection::Read;
@@ -40,35 +39,40 @@ pub(crate) fn check(list: &[Read], reader: &mut Reader<'_>) {
     }
 }
 
+/// All packets of the end itself.
+const ANY: Selector = Selector::Own {
+    protocol: 0,
+    start_port: 0,
+    end_port: u16::MAX,
+};
+
 /// One end of the packets of a connection.
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum Side {
     Selector(TrafficSelector),
-    /// The address of whichever interface it turns out to be.
-    Own,
-    /// The address that a name turns out to have.
-    Name(String),
+    /// Of the address of whichever interface it turns out to be.
+    Own(Selector),
+    /// Of the address that a name turns out to have.
+    Name(String, Selector),
 }
 
 impl fmt::Display for Side {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Selector(ts) => ts.fmt(f),
-            Self::Own => f.write_str("our address"),
-            Self::Name(name) => f.write_str(name),
+            Self::Own(ANY) => f.write_str("our address"),
+            Self::Own(selector) => write!(f, "our address{selector}"),
+            Self::Name(name, ANY) => f.write_str(name),
+            Self::Name(name, selector) => write!(f, "{name}{selector}"),
         }
     }
 }
 
 impl Side {
-    fn host(address: IpAddr) -> Self {
-        Self::Selector(TrafficSelector::from_subnet(address, 128))
-    }
-
     fn ipv4(&self) -> Option<bool> {
         match self {
             Self::Selector(ts) => Some(ts.start.is_ipv4()),
-            Self::Own | Self::Name(_) => None,
+            Self::Own(_) | Self::Name(..) => None,
         }
     }
 }
@@ -81,17 +85,24 @@ fn pairs(c: &Connection) -> Vec<Pair> {
 }
 
 fn pairs_of(c: &Connection, child: &ChildPolicy) -> Vec<Pair> {
-    let written = |ts: &[TrafficSelector]| ts.iter().copied().map(Side::Selector).collect();
-    let local: Vec<Side> = match (child.local_ts.as_slice(), c.local.as_slice()) {
-        ([], []) => vec![Side::Own],
-        ([], addresses) => addresses.iter().copied().map(Side::host).collect(),
-        (some, _) => written(some),
-    };
-    let remote: Vec<Side> = match (child.remote_ts.as_slice(), &c.remote) {
-        ([], Remote::Address(address)) => vec![Side::host(*address)],
-        ([], Remote::Name(name)) => vec![Side::Name(name.to_ascii_lowercase())],
-        (some, _) => written(some),
-    };
+    let or_any = |list: &[Selector]| if list.is_empty() { vec![ANY] } else { list.to_vec() };
+    let mut local: Vec<Side> = vec![];
+    for selector in or_any(&child.local_ts) {
+        match (selector, c.local.as_slice()) {
+            (Selector::Fixed(ts), _) => local.push(Side::Selector(ts)),
+            (own, []) => local.push(Side::Own(own)),
+            (own, addresses) => local.extend(addresses.iter().map(|a| Side::Selector(own.at(*a)))),
+        }
+    }
+    let remote: Vec<Side> = or_any(&child.remote_ts)
+        .into_iter()
+        .filter_map(|selector| match (selector, &c.remote) {
+            (Selector::Fixed(ts), _) => Some(Side::Selector(ts)),
+            (own, Remote::Address(address)) => Some(Side::Selector(own.at(*address))),
+            (own, Remote::Name(name)) => Some(Side::Name(name.to_ascii_lowercase(), own)),
+            (Selector::Own { .. }, Remote::Any) => None,
+        })
+        .collect();
     let all = local.iter().flat_map(|l| remote.iter().map(move |r| (l, r)));
     // No packet goes from one family to the other.
     all.filter(|(l, r)| l.ipv4().zip(r.ipv4()).is_none_or(|(l, r)| l == r))

@@ -213,8 +213,8 @@ impl<'a, 'i> Section<'a, 'i> {
         }
     }
 
-    /// All keys as tables: name, place of the name, table.
-    pub fn tables(&self, reader: &mut Reader<'_>) -> Vec<(String, usize, Section<'a, 'i>)> {
+    /// All keys as tables: name, place of the name, table. `head`: what such a table begins with.
+    pub fn tables(&self, reader: &mut Reader<'_>, head: &str) -> Vec<(String, usize, Section<'a, 'i>)> {
         let mut list = vec![];
         for (name, value) in self.table.iter() {
             let (at, name) = (name.span().start, name.get_ref().to_string());
@@ -223,7 +223,7 @@ impl<'a, 'i> Section<'a, 'i> {
                 other => reader.error(
                     at,
                     format!("{name} is {}", kind(other)),
-                    "a table: [connection.NAME]",
+                    &format!("a table: {head}"),
                     "",
                 ),
             }

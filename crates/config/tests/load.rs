@@ -5,8 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use handfast_config::{FileReader, Loaded, LogFormat, load};
-use handfast_engine::policy::{Remote, Start, UdpEncapsulation};
-use handfast_wire::selector::TrafficSelector;
+use handfast_engine::policy::{Remote, Selector, Start, UdpEncapsulation};
 
 /// Files with these permission bits and this secret inside.
 struct Files(u32);
@@ -186,6 +185,32 @@ fn the_same_subnets_towards_two_peers_are_refused() {
 }
 
 #[test]
+fn children_take_what_they_do_not_say_from_their_connection() {
+    let loaded = good(&format!(
+        "{BASE}local_subnet = \"10.1.0.0/16\"\nrekey = \"2h\"\nesp = \"aes256gcm16\"\n\
+         [connection.a.child.web]\nremote_subnet = \"[tcp/443]\"\nrekey = \"off\"\n\
+         [connection.a.child.all]\nremote_subnet = \"10.2.0.0/16\"\nesp = \"aes128gcm16\"\nsingle_pair = true\n"
+    ));
+    let c = &loaded.policy.connections[0];
+    assert_eq!(c.max_children, 64);
+    let [web, all] = c.children.as_slice() else {
+        panic!("two children")
+    };
+    assert_eq!((web.name.as_str(), web.place.as_str()), ("web", "t.toml:8"));
+    assert_eq!((web.rekey, all.rekey), (Duration::ZERO, Duration::from_secs(7200)));
+    assert_eq!(
+        (web.esp[0].to_string(), all.esp[0].to_string()),
+        ("aes256gcm16".into(), "aes128gcm16".into())
+    );
+    assert_eq!(web.local_ts, all.local_ts);
+    assert_eq!(
+        (web.remote_ts[0].to_string(), web.single_pair),
+        ("[tcp/443]".into(), false)
+    );
+    assert!(all.single_pair);
+}
+
+#[test]
 fn what_is_probably_not_meant_is_a_warning() {
     let short = good(&BASE.replace("0123456789", "abc"));
     assert!(short.warnings[0].to_string().contains("only 3 octets"));
@@ -293,7 +318,7 @@ fn every_key_reaches_the_policy() {
     let child = &a.children[0];
     assert_eq!((child.name.as_str(), child.place.as_str()), ("a", a.place.as_str()));
     assert_eq!(child.esp[0].to_string(), "aes256gcm16-esn");
-    let text = |ts: &[TrafficSelector]| ts.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+    let text = |ts: &[Selector]| ts.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
     assert_eq!(child.rekey, Duration::from_secs(8 * 3600));
     assert_eq!(b.children[0].rekey, Duration::ZERO);
     assert_eq!(text(&child.local_ts), "10.1.0.0/16 2001:db8:1::/48");

@@ -63,7 +63,7 @@ pub fn check(path: &Path) -> ExitCode {
         ));
         console::line(format_args!("    ike  {}", ike.join(", ")));
         for child in &c.children {
-            let list = |ts: &[handfast_wire::selector::TrafficSelector], own: &str| match ts {
+            let list = |ts: &[handfast_engine::policy::Selector], own: &str| match ts {
                 [] => own.to_string(),
                 ts => ts.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
             };

@@ -1,6 +1,8 @@
 //! What the engine may do: the configuration, lowered to what it needs. Made by `handfast-config` or by hand.
 
-use std::net::IpAddr;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +10,7 @@ use handfast_auth::identity::{Identity, IdentityPattern};
 use handfast_crypto::proposal::{EspProposal, IkeProposal};
 use handfast_crypto::secret::Secret;
 use handfast_plane::op::Mode;
-use handfast_wire::selector::TrafficSelector;
+use handfast_wire::selector::{SelectorSyntaxError, TrafficSelector};
 
 /// All of it. Connections are looked at in this order.
 #[derive(Clone, Debug)]
@@ -105,8 +107,10 @@ pub struct Connection {
     pub auth: Authentication,
     /// Offers for the IKE SA, best first.
     pub ike: Vec<IkeProposal>,
-    /// Its children; the first is negotiated in IKE_AUTH.
+    /// Its children; the first is negotiated in IKE_AUTH, each other by a CREATE_CHILD_SA of its own.
     pub children: Vec<Arc<ChildPolicy>>,
+    /// How many child SAs an IKE SA may have, those that a newer one has replaced not counted.
+    pub max_children: usize,
     /// When to connect.
     pub start: Start,
     /// ESP in UDP.
@@ -134,6 +138,81 @@ impl Connection {
     }
 }
 
+/// Which packets a child takes, at one of its ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Selector {
+    /// These.
+    Fixed(TrafficSelector),
+    /// Those of that end's own address, whichever it turns out to be, with this protocol and these ports (written as
+    /// in [`TrafficSelector`]).
+    Own {
+        /// IP protocol; 0 is any.
+        protocol: u8,
+        /// First port.
+        start_port: u16,
+        /// Last port.
+        end_port: u16,
+    },
+}
+
+impl Selector {
+    /// The selector, now that the end's own address is known.
+    pub fn at(&self, own: IpAddr) -> TrafficSelector {
+        match *self {
+            Self::Fixed(selector) => selector,
+            Self::Own {
+                protocol,
+                start_port,
+                end_port,
+            } => TrafficSelector {
+                protocol,
+                start_port,
+                end_port,
+                start: own,
+                end: own,
+            },
+        }
+    }
+}
+
+impl From<TrafficSelector> for Selector {
+    fn from(selector: TrafficSelector) -> Self {
+        Self::Fixed(selector)
+    }
+}
+
+impl FromStr for Selector {
+    type Err = SelectorSyntaxError;
+
+    /// A traffic selector; without addresses ("[tcp/443]") that of the own address.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if !text.trim_start().starts_with('[') {
+            return text.parse().map(Self::Fixed);
+        }
+        let any: TrafficSelector = format!("0.0.0.0{}", text.trim()).parse()?;
+        Ok(Self::Own {
+            protocol: any.protocol,
+            start_port: any.start_port,
+            end_port: any.end_port,
+        })
+    }
+}
+
+impl fmt::Display for Selector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fixed(selector) => selector.fmt(f),
+            Self::Own { .. } => {
+                let text = self.at(Ipv4Addr::UNSPECIFIED.into()).to_string();
+                f.write_str(
+                    text.split_once('[')
+                        .map_or("own address", |(before, _)| &text[before.len()..]),
+                )
+            }
+        }
+    }
+}
+
 /// One child of a connection.
 #[derive(Clone, Debug)]
 pub struct ChildPolicy {
@@ -143,10 +222,14 @@ pub struct ChildPolicy {
     pub place: String,
     /// Tunnel or transport.
     pub mode: Mode,
-    /// What we send from and receive at. Empty: our own address ("dynamic").
-    pub local_ts: Vec<TrafficSelector>,
-    /// What the peer sends from and receives at. Empty: the peer's own address.
-    pub remote_ts: Vec<TrafficSelector>,
+    /// With transport mode: whether a tunnel does where the peer or a NAT between does not allow it.
+    pub or_tunnel: bool,
+    /// What we send from and receive at. Empty: our own address, all of it.
+    pub local_ts: Vec<Selector>,
+    /// What the peer sends from and receives at. Empty: the peer's own address, all of it.
+    pub remote_ts: Vec<Selector>,
+    /// As responder: only one pair of addresses for each child SA (RFC 7296 section 2.9, SINGLE_PAIR_REQUIRED).
+    pub single_pair: bool,
     /// Offers for ESP, best first.
     pub esp: Vec<EspProposal>,
     /// Age at which a child is replaced by a fresh one (up to a quarter earlier, by chance); zero for never.
@@ -173,6 +256,28 @@ impl Default for Retransmit {
             factor: 1.8,
             most: Duration::from_secs(30),
             tries: 6,
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn selectors_without_addresses_are_those_of_the_end_itself() {
+        let here: IpAddr = "2001:db8::1".parse().unwrap();
+        let read = |text: &str| text.parse::<Selector>().unwrap();
+        assert_eq!(read("[tcp/443]").at(here).to_string(), "2001:db8::1/128[tcp/443]");
+        assert_eq!(read("[any]").at(here).to_string(), "2001:db8::1/128");
+        assert_eq!(read("10.1.0.0/16[tcp]").at(here).to_string(), "10.1.0.0/16[tcp]");
+        for text in ["[tcp/443]", "[udp]", "10.1.0.0/16[tcp]"] {
+            assert_eq!(read(text).to_string(), text);
+        }
+        assert_eq!(read("[any]").to_string(), "own address");
+        for bad in ["", "[", "[tcp", "[tcp/70000]", "[no]", "10.1.0.0/33"] {
+            assert!(bad.parse::<Selector>().is_err(), "{bad}");
         }
     }
 }

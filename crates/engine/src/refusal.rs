@@ -41,6 +41,10 @@ pub enum Cause {
     Authentication(String),
     /// Traffic selectors do not meet.
     Selectors,
+    /// Transport or tunnel mode: why it cannot be.
+    Mode(String),
+    /// The IKE SA has as many child SAs as it may.
+    TooManyChildren(usize),
     /// The message lacks or repeats payloads, or is malformed.
     Syntax(String),
     /// The peer sent an error notify.
@@ -124,6 +128,11 @@ impl std::fmt::Display for Cause {
             Self::WrongIdentity => f.write_str("the peer's identity is not the expected one"),
             Self::Authentication(why) => write!(f, "authentication failed: {why}"),
             Self::Selectors => f.write_str("the traffic selectors do not meet"),
+            Self::Mode(why) => f.write_str(why),
+            Self::TooManyChildren(most) => write!(
+                f,
+                "there are {most} child SAs already, the most that one IKE SA may have"
+            ),
             Self::Syntax(why) => write!(f, "message not valid: {why}"),
             Self::Notified(notify) => write!(f, "{notify}"),
             Self::CriticalPayload(kind) => write!(f, "unknown critical payload of type {kind}"),
@@ -145,6 +154,8 @@ impl Cause {
             Self::WrongIdentity => "wrong_identity",
             Self::Authentication(_) => "authentication",
             Self::Selectors => "selectors",
+            Self::Mode(_) => "mode",
+            Self::TooManyChildren(_) => "too_many_children",
             Self::Syntax(_) => "syntax",
             Self::Notified(_) => "notified",
             Self::CriticalPayload(_) => "critical_payload",
@@ -171,6 +182,13 @@ impl Refusal {
             }
             Cause::NoChildProposal => "likely the peer allows none of these algorithms for ESP, or another mode",
             Cause::Selectors => "the peer's subnets are others: its local is our remote",
+            Cause::Notified(NotifyType::SINGLE_PAIR_REQUIRED) => {
+                "the peer wants a child SA for each pair of addresses: children with one address in local_subnet and \
+                 one in remote_subnet"
+            }
+            Cause::Notified(NotifyType::NO_ADDITIONAL_SAS) => {
+                "likely the peer allows no further child SA on one IKE SA, or could not install it"
+            }
             Cause::Timeout { .. } => {
                 "likely the peer is down, a firewall drops UDP 500 or 4500, or the address is wrong"
             }

@@ -6,9 +6,8 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use handfast_plane::op::Mode;
-use handfast_wire::selector::TrafficSelector;
 
-use crate::policy::{Authentication, ChildPolicy, Connection, Retransmit, Start, UdpEncapsulation};
+use crate::policy::{Authentication, ChildPolicy, Connection, Retransmit, Selector, Start, UdpEncapsulation};
 
 /// What a changed setting means for SAs that stand.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -52,6 +51,7 @@ pub fn differences(before: &Connection, after: &Connection) -> Vec<Difference> {
         auth: Authentication { psk },
         ike,
         children,
+        max_children,
         start,
         udp_encapsulation,
         retransmit,
@@ -89,6 +89,13 @@ pub fn differences(before: &Connection, after: &Connection) -> Vec<Difference> {
         Start::Now => "now".into(),
         Start::Wait => "wait".into(),
     };
+    list.add(
+        "max_children",
+        live,
+        max_children,
+        &after.max_children,
+        ToString::to_string,
+    );
     list.add("start", live, start, &after.start, start_text);
     list.add("liveness", live, liveness, &after.liveness, span);
     list.add("ike_rekey", live, rekey, &after.rekey, span);
@@ -173,8 +180,10 @@ impl List {
             name,
             place: _,
             mode,
+            or_tunnel,
             local_ts,
             remote_ts,
+            single_pair,
             esp,
             rekey,
         } = before;
@@ -186,11 +195,15 @@ impl List {
             }
         };
         let renew = Effect::Reconnect;
-        let mode_text = |m: &Mode| match m {
-            Mode::Tunnel => "tunnel".into(),
-            Mode::Transport => "transport".into(),
+        let mode_text = |m: &(Mode, bool)| match m {
+            (Mode::Tunnel, _) => "tunnel".into(),
+            (Mode::Transport, false) => "transport".into(),
+            (Mode::Transport, true) => "transport-or-tunnel".into(),
         };
-        self.add(key("mode"), renew, mode, &after.mode, mode_text);
+        let (was, is) = ((*mode, *or_tunnel), (after.mode, after.or_tunnel));
+        self.add(key("mode"), renew, &was, &is, mode_text);
+        let flag = |set: &bool| set.to_string();
+        self.add(key("single_pair"), renew, single_pair, &after.single_pair, flag);
         self.add(key("local_subnet"), renew, local_ts, &after.local_ts, |l| {
             subnets(l, "our address")
         });
@@ -206,7 +219,7 @@ fn join<T: Display>(list: &[T]) -> String {
     list.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
-fn subnets(list: &[TrafficSelector], own: &str) -> String {
+fn subnets(list: &[Selector], own: &str) -> String {
     if list.is_empty() { own.into() } else { join(list) }
 }
 

@@ -8,10 +8,9 @@ use handfast_auth::{Identity, IdentityPattern};
 use handfast_crypto::proposal::{EspProposal, IkeProposal};
 use handfast_crypto::secret::Secret;
 use handfast_engine::policy::{
-    Authentication, ChildPolicy, Connection, Policy, Ports, Remote, Retransmit, Start, UdpEncapsulation,
+    Authentication, ChildPolicy, Connection, Policy, Ports, Remote, Retransmit, Selector, Start, UdpEncapsulation,
 };
 use handfast_plane::op::Mode;
-use handfast_wire::selector::TrafficSelector;
 
 /// Parses what a test wrote; a test's own mistake ends the test.
 pub fn parsed<T: std::str::FromStr>(text: &str) -> T {
@@ -25,13 +24,7 @@ pub fn address(host: usize) -> IpAddr {
 
 /// The connection "office" as seen from host 0 or 1.
 pub fn connection(host: usize) -> Connection {
-    let subnet = |h| {
-        vec![parsed::<TrafficSelector>(if h == 0 {
-            "10.1.0.0/16"
-        } else {
-            "10.2.0.0/16"
-        })]
-    };
+    let subnet = |h| vec![parsed::<Selector>(if h == 0 { "10.1.0.0/16" } else { "10.2.0.0/16" })];
     let name = |h| Identity::Fqdn(if h == 0 { "a.test".into() } else { "b.test".into() });
     Connection {
         name: "office".into(),
@@ -50,11 +43,14 @@ pub fn connection(host: usize) -> Connection {
             name: "office".into(),
             place: format!("host{host}.toml:1"),
             mode: Mode::Tunnel,
+            or_tunnel: false,
             local_ts: subnet(host),
             remote_ts: subnet(1 - host),
+            single_pair: false,
             esp: vec![parsed::<EspProposal>("aes128gcm16")],
             rekey: Duration::ZERO,
         })],
+        max_children: 64,
         start: Start::Wait,
         udp_encapsulation: UdpEncapsulation::Auto,
         retransmit: Retransmit::default(),

@@ -274,11 +274,12 @@ fn a077_message_ids_outside_the_window() {
 fn a089_transport_mode_where_only_a_tunnel_is_allowed() {
     for asks in [0, 1] {
         let mut world = world_with(8, |i, c| {
+            let mut child = (*c.children[0]).clone();
+            (child.local_ts, child.remote_ts) = (vec![], vec![]);
             if i == asks {
-                let mut child = (*c.children[0]).clone();
                 child.mode = Mode::Transport;
-                c.children = vec![child.into()];
             }
+            c.children = vec![child.into()];
         });
         world.command(0, named(true));
         world.run(MINUTE);

@@ -8,10 +8,9 @@ use handfast_auth::{Identity, IdentityPattern};
 use handfast_crypto::proposal::{EspProposal, IkeProposal};
 use handfast_crypto::secret::Secret;
 use handfast_engine::policy::{
-    Authentication, ChildPolicy, Connection, Policy, Ports, Remote, Retransmit, Start, UdpEncapsulation,
+    Authentication, ChildPolicy, Connection, Policy, Ports, Remote, Retransmit, Selector, Start, UdpEncapsulation,
 };
 use handfast_plane::op::Mode;
-use handfast_wire::selector::TrafficSelector;
 
 use crate::net::udp::{UdpConfig, UdpSet};
 
@@ -59,14 +58,16 @@ pub fn policy(me: usize, ports: [Ports; 2], ike: Option<&str>, esp: Option<&str>
             "b.demo.example".into()
         })
     };
-    let subnet = |who: usize| SUBNETS[who].parse::<TrafficSelector>().map_err(|e| e.to_string());
+    let subnet = |who: usize| SUBNETS[who].parse::<Selector>().map_err(|e| e.to_string());
     let place = "the demo's own policy".to_string();
     let child = ChildPolicy {
         name: NAME.into(),
         place: place.clone(),
         mode: Mode::Tunnel,
+        or_tunnel: false,
         local_ts: vec![subnet(me)?],
         remote_ts: vec![subnet(peer)?],
+        single_pair: false,
         esp: vec![esp],
         rekey: Duration::ZERO,
     };
@@ -84,6 +85,7 @@ pub fn policy(me: usize, ports: [Ports; 2], ike: Option<&str>, esp: Option<&str>
         },
         ike: vec![ike],
         children: vec![Arc::new(child)],
+        max_children: 1,
         start: Start::Wait,
         // Without root there is no IP protocol 50, so ESP goes in UDP.
         udp_encapsulation: UdpEncapsulation::Always,

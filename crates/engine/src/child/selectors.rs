@@ -4,18 +4,19 @@ use std::net::IpAddr;
 
 use handfast_wire::selector::TrafficSelector;
 
-/// The selectors of a policy; none configured means the one address itself.
-pub(crate) fn or_own(configured: &[TrafficSelector], address: IpAddr) -> Vec<TrafficSelector> {
-    if !configured.is_empty() {
-        return configured.to_vec();
+use crate::policy::Selector;
+
+/// The selectors of a policy at one end; none configured means the one address itself.
+pub(crate) fn resolve(configured: &[Selector], own: IpAddr) -> Vec<TrafficSelector> {
+    if configured.is_empty() {
+        return vec![TrafficSelector::from_subnet(own, 128)];
     }
-    vec![TrafficSelector {
-        protocol: 0,
-        start_port: 0,
-        end_port: u16::MAX,
-        start: address,
-        end: address,
-    }]
+    configured.iter().map(|selector| selector.at(own)).collect()
+}
+
+/// The part of selectors that transport mode can carry: packets of the one address (RFC 7296 section 1.3.1).
+pub(crate) fn of_host(selectors: &[TrafficSelector], own: IpAddr) -> Vec<TrafficSelector> {
+    narrow(selectors, &[TrafficSelector::from_subnet(own, 128)])
 }
 
 /// What both sides allow. Empty: they do not meet.
@@ -113,11 +114,19 @@ mod tests {
 
     #[test]
     fn nothing_configured_is_the_own_address() {
-        let own = or_own(&[], "192.0.2.1".parse().unwrap());
-        assert_eq!(own, ts(&["192.0.2.1/32"]));
+        let own = "192.0.2.1".parse().unwrap();
+        assert_eq!(resolve(&[], own), ts(&["192.0.2.1/32"]));
+        let some: Vec<Selector> = ["10.1.0.0/16", "[tcp/22]"].iter().map(|t| t.parse().unwrap()).collect();
+        assert_eq!(resolve(&some, own), ts(&["10.1.0.0/16", "192.0.2.1[tcp/22]"]));
+    }
+
+    #[test]
+    fn transport_mode_is_between_two_addresses() {
+        let own = "192.0.2.1".parse().unwrap();
         assert_eq!(
-            or_own(&ts(&["10.1.0.0/16"]), "192.0.2.1".parse().unwrap()),
-            ts(&["10.1.0.0/16"])
+            of_host(&ts(&["192.0.2.0/24[tcp]", "10.0.0.0/8"]), own),
+            ts(&["192.0.2.1[tcp]"])
         );
+        assert!(of_host(&ts(&["10.0.0.0/8"]), own).is_empty());
     }
 }

@@ -4,28 +4,25 @@ use std::sync::Arc;
 
 use handfast_auth::identity::Identity;
 use handfast_auth::v2::ProofContext;
-use handfast_plane::op::Mode;
 use handfast_wire::describe::describe_v2;
-use handfast_wire::header::{ExchangeType, PayloadType};
+use handfast_wire::header::ExchangeType;
 use handfast_wire::numbers::NotifyType;
-use handfast_wire::selector::TrafficSelector;
-use handfast_wire::v2::{Message, PayloadChain, sa, ts};
+use handfast_wire::v2::{Message, PayloadChain};
 
 use crate::child::sa::{ChildSa, KeyInput, derive};
-use crate::child::selectors;
 use crate::context::Context;
-use crate::negotiate;
-use crate::policy::{ChildPolicy, Connection};
+use crate::policy::Connection;
 use crate::refusal::{Cause, Party, Refusal};
 use crate::retransmit::{Due, Pending};
 use crate::v2::auth;
 use crate::v2::channel::Channel;
+use crate::v2::child_offer::Asked;
 use crate::v2::established::Established;
 use crate::v2::exchange::send_again;
 use crate::v2::install::Installing;
 use crate::v2::message::{Envelope, Parsed, push_notify};
 use crate::v2::rules;
-use crate::v2::sa_init::{Agreeing, push_sa};
+use crate::v2::sa_init::Agreeing;
 use crate::v2::state::{Next, Parties, Sa, State, refuse};
 
 /// IKE_AUTH sent.
@@ -36,10 +33,7 @@ pub(crate) struct AuthSent {
     nr: Vec<u8>,
     /// The peer's IKE_SA_INIT, which its AUTH covers.
     response: Vec<u8>,
-    pub child: Arc<ChildPolicy>,
-    spi_in: u32,
-    ts_i: Vec<TrafficSelector>,
-    ts_r: Vec<TrafficSelector>,
+    pub asked: Asked,
     pub pending: Pending,
 }
 
@@ -68,10 +62,10 @@ pub(crate) fn send(from: Agreeing, sa: &mut Sa, cx: &mut Context, mut channel: C
         Ok(proof) => proof,
         Err(cause) => return refuse(Refusal::new(Party::Us, cause).look_at(&connection.place)),
     };
-    let spi_in = cx.rng.esp_spi();
-    let ts_i = selectors::or_own(&child.local_ts, sa.path.local.ip());
-    let ts_r = selectors::or_own(&child.remote_ts, sa.path.remote.ip());
-
+    let asked = match Asked::new(child, &sa.path, cx) {
+        Ok(asked) => asked,
+        Err(refusal) => return refuse(refusal),
+    };
     let mut chain = PayloadChain::new();
     auth::push_id(&mut chain, &connection.local_id, true);
     if sa.initial_contact {
@@ -81,13 +75,9 @@ pub(crate) fn send(from: Agreeing, sa: &mut Sa, cx: &mut Context, mut channel: C
         auth::push_id(&mut chain, wanted, false);
     }
     auth::push_auth(&mut chain, &proof);
-    if child.mode == Mode::Transport {
-        push_notify(&mut chain, NotifyType::USE_TRANSPORT_MODE, &[]);
-    }
-    push_notify(&mut chain, NotifyType::ESP_TFC_PADDING_NOT_SUPPORTED, &[]);
-    push_sa(&mut chain, &sa::encode(&negotiate::esp_defs(&child.esp, spi_in, false)));
-    chain.push_raw(PayloadType::TSI, false, &ts::encode(&ts_i));
-    chain.push_raw(PayloadType::TSR, false, &ts::encode(&ts_r));
+    asked.push_notifies(&mut chain);
+    asked.push_sa(&mut chain, false);
+    asked.push_ts(&mut chain);
 
     let envelope = Envelope {
         spi_i: sa.spi_i,
@@ -111,10 +101,7 @@ pub(crate) fn send(from: Agreeing, sa: &mut Sa, cx: &mut Context, mut channel: C
         ni,
         nr,
         response,
-        child,
-        spi_in,
-        ts_i,
-        ts_r,
+        asked,
         pending,
     })))
 }
@@ -257,57 +244,9 @@ impl AuthSent {
 
     /// The child that the responder granted, checked against what we asked for.
     fn read_child(&self, sa: &Sa, cx: &mut Context, parsed: &Parsed<'_>) -> Result<ChildSa, Refusal> {
-        let place = &self.child.place;
-        let us = |cause| Refusal::new(Party::Us, cause).look_at(place);
-        if let Some(error) = parsed.error() {
-            return Err(Refusal::new(Party::Peer, auth::child_cause(error.notify))
-                .offered(match error.notify {
-                    NotifyType::TS_UNACCEPTABLE => vec![
-                        selectors::describe(&self.ts_i).join(" "),
-                        selectors::describe(&self.ts_r).join(" "),
-                    ],
-                    _ => self.child.esp.iter().map(ToString::to_string).collect(),
-                })
-                .look_at(place));
+        match parsed.error() {
+            Some(error) => Err(self.asked.told(error.notify)),
+            None => self.asked.accept(sa, cx, parsed, None),
         }
-        let offers = parsed
-            .sa()
-            .and_then(|s| negotiate::read(&s).map_err(|e| Cause::Syntax(e.to_string())))
-            .map_err(us)?;
-        let choice = negotiate::accept_esp(&offers, &self.child.esp, None).ok_or_else(|| {
-            us(Cause::NoChildProposal)
-                .offered(negotiate::describe(&offers))
-                .acceptable(self.child.esp.iter().map(ToString::to_string).collect())
-        })?;
-        let (ts_i, ts_r) = (parsed.ts_i().map_err(us)?, parsed.ts_r().map_err(us)?);
-        // The responder may only narrow (section 2.9).
-        if !selectors::within(&ts_i, &self.ts_i) || !selectors::within(&ts_r, &self.ts_r) {
-            let text = |i: &[TrafficSelector], r: &[TrafficSelector]| {
-                vec![selectors::describe(i).join(" "), selectors::describe(r).join(" ")]
-            };
-            return Err(us(Cause::Selectors)
-                .offered(text(&ts_i, &ts_r))
-                .acceptable(text(&self.ts_i, &self.ts_r)));
-        }
-        let transport = parsed.notify(NotifyType::USE_TRANSPORT_MODE).is_some();
-        if transport != (self.child.mode == Mode::Transport) {
-            return Err(us(Cause::NoChildProposal)
-                .offered(vec![if transport { "transport mode" } else { "tunnel mode" }.into()]));
-        }
-        let spi_out = <[u8; 4]>::try_from(choice.spi.as_slice()).map(u32::from_be_bytes);
-        Ok(ChildSa {
-            id: cx.child_id(),
-            policy: self.child.clone(),
-            spi_in: self.spi_in,
-            spi_out: spi_out.map_err(|_| us(Cause::Syntax("ESP SPI is not of 4 octets".into())))?,
-            mode: self.child.mode,
-            suite: choice.suite,
-            local_ts: ts_i,
-            remote_ts: ts_r,
-            path: sa.path.outer(cx.policy.ports),
-            seen_in: 0,
-            replaced: false,
-            rekey_at: cx.rekey_at(self.child.rekey),
-        })
     }
 }

@@ -4,22 +4,21 @@ use std::sync::Arc;
 
 use handfast_auth::Identity;
 use handfast_auth::v2::{self as auth_v2, ProofContext};
-use handfast_plane::op::Mode;
 use handfast_wire::describe::describe_v2;
 use handfast_wire::header::{ExchangeType, PayloadType, Spi};
 use handfast_wire::numbers::NotifyType;
 use handfast_wire::v2::{Message, PayloadChain, sa, ts};
 
 use crate::child::sa::{ChildSa, KeyInput, derive};
-use crate::child::selectors;
 use crate::context::{Context, Effect};
 use crate::endpoint::choose;
-use crate::negotiate::{self, Choice};
+use crate::negotiate;
 use crate::policy::Connection;
 use crate::refusal::{Cause, Party, Refusal};
 use crate::time::Instant;
 use crate::v2::auth;
 use crate::v2::channel::Channel;
+use crate::v2::child_choice::{self, Chosen};
 use crate::v2::established::Established;
 use crate::v2::install::{Installing, Reply};
 use crate::v2::message::{Envelope, Parsed, push_notify};
@@ -35,12 +34,6 @@ pub(crate) struct HalfOpen {
     pub request: Vec<u8>,
     pub response: Vec<u8>,
     pub expires: Instant,
-}
-
-/// A child that both sides can have.
-struct Granted {
-    child: ChildSa,
-    choice: Choice<handfast_crypto::proposal::EspSuite>,
 }
 
 impl HalfOpen {
@@ -194,15 +187,16 @@ impl HalfOpen {
         let mut chain = PayloadChain::new();
         auth::push_id(&mut chain, &connection.local_id, false);
         auth::push_auth(&mut chain, &proof);
-        let granted = choose_child(sa, cx, parsed, &connection);
+        let chosen = choose_child(sa, parsed, &connection);
         let parties = Parties {
             connection,
             peer: peer.to_string(),
         };
         let mut established = Established::new(cx, parties, this.channel, (0, 2));
-        let granted = match granted {
-            Ok(granted) => granted,
-            Err((refusal, notify)) => {
+        let chosen = match chosen {
+            Ok(chosen) => chosen,
+            Err(refused) => {
+                let (refusal, notify) = *refused;
                 push_notify(&mut chain, notify, &[]);
                 established.up(sa, cx);
                 established.respond(sa, cx, response_envelope(sa), &chain);
@@ -218,18 +212,17 @@ impl HalfOpen {
             shared: None,
             initiator: false,
         };
-        let keys = match derive(&input, &granted.child.suite) {
+        let keys = match derive(&input, &chosen.choice.suite) {
             Ok(keys) => keys,
             Err(e) => return refuse(Refusal::new(Party::Us, Cause::Local(e.to_string()))),
         };
-        let child = granted.child;
         let mut with_child = chain.clone();
-        if child.mode == Mode::Transport {
-            push_notify(&mut with_child, NotifyType::USE_TRANSPORT_MODE, &[]);
-        }
+        chosen.push_notifies(&mut with_child);
+        let choice = chosen.choice.clone();
+        let child = ChildSa::granted(cx, sa.path.outer(cx.policy.ports), chosen);
         push_sa(
             &mut with_child,
-            &sa::encode(&[negotiate::esp_answer(&granted.choice, child.spi_in)]),
+            &sa::encode(&[negotiate::esp_answer(&choice, child.spi_in)]),
         );
         with_child.push_raw(PayloadType::TSI, false, &ts::encode(&child.remote_ts));
         with_child.push_raw(PayloadType::TSR, false, &ts::encode(&child.local_ts));
@@ -253,93 +246,11 @@ pub(crate) fn response_envelope(sa: &Sa) -> Envelope {
     }
 }
 
-/// The first configured child whose mode, proposal and selectors meet the peer's wish.
-fn choose_child(
-    sa: &Sa,
-    cx: &mut Context,
-    parsed: &Parsed<'_>,
-    connection: &Connection,
-) -> Result<Granted, (Refusal, NotifyType)> {
-    let syntax = |cause| (Refusal::new(Party::Us, cause), NotifyType::INVALID_SYNTAX);
-    let offers = parsed
-        .sa()
-        .and_then(|s| negotiate::read(&s).map_err(|e| Cause::Syntax(e.to_string())))
-        .map_err(syntax)?;
-    let (ts_i, ts_r) = (parsed.ts_i().map_err(syntax)?, parsed.ts_r().map_err(syntax)?);
-    let wants_transport = parsed.notify(NotifyType::USE_TRANSPORT_MODE).is_some();
-    let (mut selectors_met, mut other_mode) = (false, false);
-    for policy in &connection.children {
-        let local = selectors::or_own(&policy.local_ts, sa.path.local.ip());
-        let remote = selectors::or_own(&policy.remote_ts, sa.path.remote.ip());
-        let (local_ts, remote_ts) = (selectors::narrow(&local, &ts_r), selectors::narrow(&remote, &ts_i));
-        // Transport mode is only used where both want it; a peer that offers it gets a tunnel by our silence.
-        if local_ts.is_empty() || remote_ts.is_empty() {
-            continue;
-        }
-        if policy.mode == Mode::Transport && !wants_transport {
-            other_mode = true;
-            continue;
-        }
-        selectors_met = true;
-        let Some(choice) = negotiate::choose_esp(&offers, &policy.esp, None) else {
-            continue;
-        };
-        let spi_out = <[u8; 4]>::try_from(choice.spi.as_slice()).map_or(0, u32::from_be_bytes);
-        if spi_out == 0 {
-            continue;
-        }
-        let child = ChildSa {
-            id: cx.child_id(),
-            policy: policy.clone(),
-            spi_in: cx.rng.esp_spi(),
-            spi_out,
-            mode: policy.mode,
-            suite: choice.suite,
-            local_ts,
-            remote_ts,
-            path: sa.path.outer(cx.policy.ports),
-            seen_in: 0,
-            replaced: false,
-            rekey_at: cx.rekey_at(policy.rekey),
-        };
-        return Ok(Granted { child, choice });
-    }
-    let place = connection.children.first().map_or(&connection.place, |c| &c.place);
-    if selectors_met {
-        let acceptable = connection
-            .children
-            .iter()
-            .flat_map(|c| c.esp.iter().map(ToString::to_string))
-            .collect();
-        let refusal = Refusal::new(Party::Us, Cause::NoChildProposal)
-            .offered(negotiate::describe(&offers))
-            .acceptable(acceptable)
-            .look_at(place);
-        return Err((refusal, NotifyType::NO_PROPOSAL_CHOSEN));
-    }
-    if other_mode {
-        let refusal = Refusal::new(Party::Us, Cause::NoChildProposal)
-            .offered(vec!["tunnel mode".into()])
-            .acceptable(vec!["transport mode".into()])
-            .look_at(place);
-        return Err((refusal, NotifyType::NO_PROPOSAL_CHOSEN));
-    }
-    let pair = |mine: &[_], theirs: &[_]| {
-        let (mine, theirs) = (
-            selectors::describe(mine).join(" "),
-            selectors::describe(theirs).join(" "),
-        );
-        format!("here {mine}, there {theirs}")
-    };
-    let acceptable = connection.children.iter().map(|c| {
-        pair(
-            &selectors::or_own(&c.local_ts, sa.path.local.ip()),
-            &selectors::or_own(&c.remote_ts, sa.path.remote.ip()),
-        )
-    });
-    let refusal = Refusal::new(Party::Us, Cause::Selectors)
-        .offered(vec![pair(&ts_r, &ts_i)])
-        .acceptable(acceptable.collect())
-        .look_at(place);
-    Err((refusal, NotifyType::TS_UNACCEPTABLE))
+/// The child for the peer's wish. There is no key exchange of its own in IKE_AUTH.
+fn choose_child(sa: &Sa, parsed: &Parsed<'_>, connection: &Connection) -> Result<Chosen, Box<child_choice::Refused>> {
+    let syntax = |cause| Box::new((Refusal::new(Party::Us, cause), NotifyType::INVALID_SYNTAX));
+    let request = child_choice::Request::read(parsed).map_err(syntax)?;
+    request.choose(&connection.children, &sa.path, |policy| {
+        negotiate::choose_esp(&request.offers, &policy.esp, None)
+    })
 }

@@ -22,7 +22,9 @@ use crate::time::Instant;
 use crate::v2::channel::Channel;
 use crate::v2::exchange::collision::Rival;
 use crate::v2::exchange::create_child::{self, Incoming};
+use crate::v2::exchange::rekey_child::Aim;
 use crate::v2::exchange::{self, Work, rekey_ike_responder};
+use crate::v2::further::Further;
 use crate::v2::message::{Envelope, Parsed, push_notify};
 use crate::v2::state::{Next, Parties, Sa, State, gone, record, refuse};
 use crate::v2::succession::Succession;
@@ -73,6 +75,8 @@ pub(crate) struct Established {
     pub overlapping: Vec<(Instant, ChildId)>,
     /// Deleted children whose inbound SA takes what is still on its way, and until when.
     pub draining: Vec<(Instant, ChildId)>,
+    /// Children that are still to be asked for.
+    pub further: Further,
     /// Why we are closing, once we are.
     pub closing: Option<String>,
 }
@@ -103,6 +107,7 @@ impl Established {
             held: vec![],
             overlapping: vec![],
             draining: vec![],
+            further: Further::default(),
             closing: None,
         }
     }
@@ -183,6 +188,7 @@ impl Established {
         let waits = self.overlapping.iter().chain(&self.draining).map(|(at, _)| *at);
         let of_ike = self.ike_rekey_at.filter(|_| !self.succession.over);
         let waits = waits.chain(of_ike).chain(self.succession.leave_at);
+        let waits = waits.chain(self.further.next_at());
         let rekey = self.children.iter().filter_map(|c| c.rekey_at).chain(waits).min();
         let rekey = rekey.filter(|_| !self.is_closing()).map(|at| (at, Reason::Rekey));
         earlier(earlier(retransmit, rekey), earlier(liveness, keepalive))
@@ -208,6 +214,7 @@ impl Established {
             return Ok(gone("another rekey came first, and the peer forgot this one"));
         }
         self.queue_rekeys(cx);
+        self.queue_further(cx);
         self.end_drained(sa, cx);
         if let Turn::Waiting(outstanding) = &mut self.turn {
             match outstanding.pending.poll(cx.now) {
@@ -235,7 +242,7 @@ impl Established {
             .filter(|c| c.rekey_at.is_some_and(|at| at <= cx.now))
         {
             child.rekey_at = None;
-            self.queue.push_back(Work::RekeyChild(child.id));
+            self.queue.push_back(Work::Child(Aim::Replace(child.id)));
         }
         if self.ike_rekey_at.is_some_and(|at| at <= cx.now) && !self.succession.over {
             self.ike_rekey_at = None;

@@ -97,7 +97,7 @@ impl State {
 
     /// Carries traffic and is to stay.
     pub fn is_up(&self) -> bool {
-        matches!(self, Self::Established(s) if !s.is_closing() && !s.children.is_empty())
+        matches!(self, Self::Established(s) if !s.is_closing() && !s.children.is_empty() && s.is_complete())
     }
 
     /// An SA with this peer that stood before `moment`.

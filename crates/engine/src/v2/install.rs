@@ -140,6 +140,7 @@ impl Installing {
             Stage::Outbound => {
                 cx.event(this.child.established_event(sa.id));
                 this.established.children.push(this.child);
+                this.established.begin_further(sa);
                 this.established.advance(sa, cx)
             }
         }

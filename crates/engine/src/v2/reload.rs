@@ -18,8 +18,8 @@ impl State {
             Self::InitSent(s) => s.connection = now.clone(),
             Self::Agreeing(s) => s.connection = now.clone(),
             Self::AuthSent(s) => {
-                if let Some(child) = same(now, &s.child) {
-                    s.child = child;
+                if let Some(child) = same(now, &s.asked.policy) {
+                    s.asked.policy = child;
                 }
                 s.connection = now.clone();
             }
@@ -41,6 +41,7 @@ impl Established {
             self.ike_rekey_at = cx.rekey_at(now.rekey);
             self.record(sa, cx);
         }
+        self.renumber_further(&before);
         for child in &mut self.children {
             if child.take_settings(cx, now) && !child.replaced {
                 record(cx, SaDelta::Child(child.facts(sa.id, "installed")));

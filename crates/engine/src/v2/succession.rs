@@ -16,8 +16,12 @@ use crate::v2::exchange::{Sent, Work};
 use crate::v2::state::{Sa, record};
 use crate::v2::window::Turn;
 
-/// How long an SA that the peer is to delete is left to it.
+/// How long a surplus SA that the peer is to delete is left to it.
 const LEAVE: Duration = Duration::from_secs(10);
+
+/// How long the SA that the peer replaced is left to it. Until our answer to its rekey arrives it knows no other SA, so
+/// this is longer than most of its repetitions take.
+const LEAVE_REPLACED: Duration = Duration::from_secs(50);
 
 /// A new IKE SA with its keys, not yet in use.
 pub(crate) struct Heir {
@@ -133,7 +137,7 @@ impl Established {
 
     fn continue_on_theirs(&mut self, sa: &Sa, cx: &mut Context, heir: Heir) {
         self.bequeath(sa, cx, heir);
-        self.succession.leave_at = Some(cx.now + LEAVE);
+        self.succession.leave_at = Some(cx.now + LEAVE_REPLACED);
         self.record(sa, cx);
     }
 
@@ -145,8 +149,9 @@ impl Established {
         next.overlapping = std::mem::take(&mut self.overlapping);
         next.draining = std::mem::take(&mut self.draining);
         let queue = std::mem::take(&mut self.queue);
-        let concerns_child = |w: &Work| matches!(w, Work::RekeyChild(_) | Work::DeleteChild(_) | Work::DeleteSpi(_));
+        let concerns_child = |w: &Work| matches!(w, Work::Child(_) | Work::DeleteChild(_) | Work::DeleteSpi(_));
         next.queue = queue.into_iter().filter(concerns_child).collect();
+        next.inherit_further(std::mem::take(&mut self.further));
         self.succession.over = true;
         // What was to end this SA ends its successor; this one goes anyway.
         if let Some(reason) = self.closing.take() {

@@ -27,7 +27,7 @@ pub(crate) struct Outstanding {
 /// What our side is doing.
 pub(crate) enum Turn {
     Idle,
-    /// A rekey between messages.
+    /// A child of ours between messages.
     Rekeying(Working),
     /// A rekey of the IKE SA between messages.
     RekeyingIke(rekey_ike::Working),
@@ -38,9 +38,9 @@ impl Turn {
     /// The child that a request of ours is to replace, from when it is sent until its new one has a path.
     pub fn replaces(&self) -> Option<ChildId> {
         match self {
-            Self::Rekeying(working) if working.may_collide() => Some(working.old()),
+            Self::Rekeying(working) if working.may_collide() => working.old(),
             Self::Waiting(outstanding) => match &outstanding.sent {
-                Sent::RekeyChild(request) => Some(request.old.id),
+                Sent::Child(request) => request.aim.old(),
                 _ => None,
             },
             Self::Idle | Self::Rekeying(_) | Self::RekeyingIke(_) => None,
@@ -54,7 +54,7 @@ impl Turn {
 
     /// Whether this child's successor is about to be used.
     fn has_replaced(&self, id: ChildId) -> bool {
-        matches!(self, Self::Rekeying(working) if working.is_decided() && working.old() == id)
+        matches!(self, Self::Rekeying(working) if working.is_decided() && working.old() == Some(id))
     }
 }
 
@@ -67,8 +67,8 @@ impl Established {
     pub fn next_request(mut self: Box<Self>, sa: &mut Sa, cx: &mut Context) -> Next {
         while matches!(self.turn, Turn::Idle) {
             let Some(work) = self.queue.pop_front() else { break };
-            if let Work::RekeyChild(old) = work {
-                let then = rekey_child::begin(&self, sa, cx, old);
+            if let Work::Child(aim) = work {
+                let then = rekey_child::begin(&mut self, sa, cx, aim);
                 return self.follow(sa, cx, then);
             }
             if work == Work::RekeyIke {
@@ -91,7 +91,7 @@ impl Established {
                 return Ok(State::Established(self));
             }
             Then::Send(chain, request) => {
-                let sent = Sent::RekeyChild(request);
+                let sent = Sent::Child(request);
                 return self.send_request(sa, cx, ExchangeType::CREATE_CHILD_SA, &chain, sent);
             }
             Then::Done(refusal) => refusal,
@@ -182,7 +182,7 @@ impl Established {
                 self.drop_child(sa, cx, old, "replaced");
                 self.next_request(sa, cx)
             }
-            Sent::RekeyChild(request) => {
+            Sent::Child(request) => {
                 let then = rekey_child::on_response(&mut self, sa, cx, *request, &parsed);
                 self.follow(sa, cx, then)
             }

@@ -1,4 +1,5 @@
-//! Traffic selectors as text: `10.1.0.0/16`, `10.1.0.5-10.1.0.9`, `10.1.0.0/16[tcp/443]`, `::/0[6/1000-2000]`.
+//! Traffic selectors as text: `10.1.0.0/16`, `10.1.0.5-10.1.0.9`, `10.1.0.0/16[tcp/443]`, `::/0[6/1000-2000]`,
+//! `10.1.0.0/16[icmp/8]` and `10.1.0.0/16[icmp/3:1]` (type and code).
 
 use std::fmt;
 use std::net::IpAddr;
@@ -43,6 +44,9 @@ pub enum SelectorSyntaxError {
     /// Neither a port, nor a range of ports, nor a word.
     #[error("`{0}` is not a port; expected a number up to 65535, a range (1000-2000) or `opaque`")]
     Port(String),
+    /// Neither an ICMP type, nor a type and a code, nor a range of them.
+    #[error("`{0}` is not of ICMP; expected a type (8), a type and a code (3:1), a range of them (0-8) or `opaque`")]
+    Icmp(String),
 }
 
 const PROTOCOLS: [(&str, u8); 7] = [
@@ -71,6 +75,15 @@ impl fmt::Display for TrafficSelector {
         match (self.start_port, self.end_port) {
             _ if self.is_any_port() => f.write_str("]"),
             _ if self.is_opaque() => f.write_str("/opaque]"),
+            (start, end) if is_icmp(self.protocol) => {
+                let [(first, from), (last, to)] = [start, end].map(|port| (port >> 8, port & 0xff));
+                match (from, to) {
+                    (0, 0xff) if first == last => write!(f, "/{first}]"),
+                    (0, 0xff) => write!(f, "/{first}-{last}]"),
+                    _ if start == end => write!(f, "/{first}:{from}]"),
+                    _ => write!(f, "/{first}:{from}-{last}:{to}]"),
+                }
+            }
             (start, end) if start == end => write!(f, "/{start}]"),
             (start, end) => write!(f, "/{start}-{end}]"),
         }
@@ -89,10 +102,12 @@ impl FromStr for TrafficSelector {
                     .strip_suffix(']')
                     .ok_or_else(|| SelectorSyntaxError::Bracket(suffix.to_owned()))?;
                 let (protocol, ports) = match inner.split_once('/') {
-                    Some((protocol, ports)) => (protocol, parse_ports(ports)?),
-                    None => (inner, (0, u16::MAX)),
+                    Some((protocol, ports)) => (protocol, Some(ports)),
+                    None => (inner, None),
                 };
-                (addresses, parse_protocol(protocol)?, ports)
+                let protocol = parse_protocol(protocol)?;
+                let ports = ports.map(|ports| parse_ports(protocol, ports)).transpose()?;
+                (addresses, protocol, ports.unwrap_or((0, u16::MAX)))
             }
         };
         let addresses = parse_addresses(addresses.trim())?;
@@ -152,18 +167,48 @@ fn parse_protocol(text: &str) -> Result<u8, SelectorSyntaxError> {
         .ok_or_else(|| SelectorSyntaxError::Protocol(text.to_owned()))
 }
 
-fn parse_ports(text: &str) -> Result<(u16, u16), SelectorSyntaxError> {
-    let error = || SelectorSyntaxError::Port(text.to_owned());
-    let (start, end) = match text.split_once('-') {
-        _ if text.eq_ignore_ascii_case("any") => (0, u16::MAX),
-        _ if text.eq_ignore_ascii_case("opaque") => return Ok((u16::MAX, 0)),
-        Some((start, end)) => (number(start).ok_or_else(error)?, number(end).ok_or_else(error)?),
-        None => {
-            let port = number(text).ok_or_else(error)?;
-            (port, port)
+/// Types and codes of ICMP are one number (RFC 7296 section 3.13.1), and written apart.
+fn is_icmp(protocol: u8) -> bool {
+    protocol == 1 || protocol == 58
+}
+
+fn parse_ports(protocol: u8, text: &str) -> Result<(u16, u16), SelectorSyntaxError> {
+    let error = || match is_icmp(protocol) {
+        true => SelectorSyntaxError::Icmp(text.to_owned()),
+        false => SelectorSyntaxError::Port(text.to_owned()),
+    };
+    if text.eq_ignore_ascii_case("any") {
+        return Ok((0, u16::MAX));
+    }
+    if text.eq_ignore_ascii_case("opaque") {
+        return Ok((u16::MAX, 0));
+    }
+    let one = |text: &str| {
+        if is_icmp(protocol) {
+            parse_icmp(text)
+        } else {
+            number(text).map(|port| (port, port))
         }
     };
-    if start <= end { Ok((start, end)) } else { Err(error()) }
+    let (start, end) = text.split_once('-').unwrap_or((text, text));
+    let (start, end) = one(start).zip(one(end)).ok_or_else(error)?;
+    if start.0 <= end.1 {
+        Ok((start.0, end.1))
+    } else {
+        Err(error())
+    }
+}
+
+/// A type, with any code, or `type:code`.
+fn parse_icmp(text: &str) -> Option<(u16, u16)> {
+    let octet = |text: &str| number::<u8>(text).map(u16::from);
+    match text.split_once(':') {
+        Some((kind, code)) => octet(kind).zip(octet(code)).map(|(kind, code)| {
+            let both = kind << 8 | code;
+            (both, both)
+        }),
+        None => octet(text).map(|kind| (kind << 8, kind << 8 | 0xff)),
+    }
 }
 
 /// Digits only: `str::parse` would take a sign.
@@ -193,6 +238,12 @@ mod tests {
             "10.1.0.0/16[99/1000-2000]",
             "10.1.0.0/16[any/53]",
             "10.1.0.0/16[udp/opaque]",
+            "10.1.0.0/16[icmp/8]",
+            "10.1.0.0/16[icmp/0-8]",
+            "10.1.0.0/16[icmp/3:1]",
+            "10.1.0.0/16[icmp/3:1-3:4]",
+            "::/0[icmpv6/128]",
+            "::/0[icmpv6/opaque]",
         ] {
             assert_eq!(text.parse::<TrafficSelector>().unwrap().to_string(), text);
         }
@@ -229,6 +280,12 @@ mod tests {
             ("10.1.0.0/16[]", "is not a protocol"),
             ("10.1.0.0/16[tcp/65536]", "`65536` is not a port"),
             ("10.1.0.0/16[tcp/9-3]", "`9-3` is not a port"),
+            ("10.1.0.0/16[icmp/256]", "`256` is not of ICMP"),
+            (
+                "10.1.0.0/16[icmp/3:256]",
+                "expected a type (8), a type and a code (3:1)",
+            ),
+            ("10.1.0.0/16[icmp/8-3]", "`8-3` is not of ICMP"),
         ] {
             let error = text.parse::<TrafficSelector>().unwrap_err().to_string();
             assert!(error.contains(explanation), "{text}: {error}");

@@ -3,27 +3,22 @@
 //! Inbound is installed before the answer leaves. We send on the new SA once the peer does, or once it deletes the old
 //! one: only then is it sure that the peer has it.
 
-use std::sync::Arc;
-
-use handfast_crypto::proposal::EspSuite;
 use handfast_crypto::secret::Secret;
 use handfast_crypto::transform::Group;
-use handfast_plane::op::{ChildId, Mode, PlaneOp, PlaneReply};
+use handfast_plane::op::{ChildId, PlaneOp, PlaneReply};
 use handfast_store::delta::SaDelta;
 use handfast_wire::header::PayloadType;
 use handfast_wire::numbers::{NotifyType, Protocol};
-use handfast_wire::selector::TrafficSelector;
 use handfast_wire::v2::{Ke, Nonce, Notify, Payload, PayloadChain, sa, ts};
 
 use crate::child::sa::{ChildSa, DirectedKeys, KeyInput, derive};
-use crate::child::selectors;
 use crate::context::{Asker, Context};
 use crate::event::Event;
 use crate::input::Answer;
-use crate::negotiate::{self, Choice};
+use crate::negotiate;
 use crate::output::{Output, Question, Ticket};
-use crate::policy::ChildPolicy;
 use crate::refusal::{Cause, Party, Refusal};
+use crate::v2::child_choice::{self, Chosen};
 use crate::v2::established::Established;
 use crate::v2::exchange::collision;
 use crate::v2::message::{Envelope, Parsed, push_notify};
@@ -39,12 +34,9 @@ pub(crate) struct Incoming {
 
 /// What the peer wants and we can give.
 struct Wish {
-    policy: Arc<ChildPolicy>,
-    choice: Choice<EspSuite>,
+    chosen: Chosen,
     ni: Vec<u8>,
     nr: Vec<u8>,
-    local_ts: Vec<TrafficSelector>,
-    remote_ts: Vec<TrafficSelector>,
     replaces: Option<ChildId>,
 }
 
@@ -106,7 +98,7 @@ pub(crate) fn request(
         Ok(wish) => wish,
         Err(no) => return refuse(this, sa, cx, envelope, *no),
     };
-    let (ticket, stage) = match wish.choice.suite.group {
+    let (ticket, stage) = match wish.chosen.choice.suite.group {
         Some(group) => {
             let peer = parsed.ke().map(|ke| ke.data.to_vec()).unwrap_or_default();
             (
@@ -169,7 +161,7 @@ pub(crate) fn on_answer(
         }
         (Stage::Installing { child, keys, public }, Answer::Plane(reply)) => match reply {
             PlaneReply::Failed(why) => {
-                let refusal = Refusal::new(Party::Us, Cause::Plane(why)).look_at(&wish.policy.place);
+                let refusal = Refusal::new(Party::Us, Cause::Plane(why)).look_at(&wish.chosen.policy.place);
                 refuse(this, sa, cx, envelope, No::new(NotifyType::NO_ADDITIONAL_SAS, refusal))
             }
             _ => grant(this, sa, cx, envelope, wish, *child, keys, public),
@@ -215,48 +207,32 @@ fn read(this: &Established, sa: &Sa, cx: &mut Context, parsed: &Parsed<'_>) -> R
     if this.is_closing() || replacing || parsed.notify(NotifyType::REKEY_SA).is_some_and(|n| this.retires(n.spi)) {
         return Err(Box::new(No::quiet(NotifyType::TEMPORARY_FAILURE)));
     }
-    let offers = parsed
-        .sa()
-        .and_then(|s| negotiate::read(&s).map_err(|e| Cause::Syntax(e.to_string())))
-        .map_err(syntax)?;
+    let request = child_choice::Request::read(parsed).map_err(syntax)?;
     let replaced = match parsed.notify(NotifyType::REKEY_SA) {
         Some(notify) => Some(find_replaced(this, notify)?),
         None => None,
     };
+    let connection = &this.parties.connection;
+    if replaced.is_none() && this.children.iter().filter(|c| !c.replaced).count() >= connection.max_children {
+        let most = connection.max_children;
+        let refusal = Refusal::new(Party::Us, Cause::TooManyChildren(most)).look_at(&connection.place);
+        return Err(Box::new(No::new(NotifyType::NO_ADDITIONAL_SAS, refusal)));
+    }
     let ni = parsed.nonce().map_err(syntax)?.to_vec();
-    let (ts_i, ts_r) = (parsed.ts_i().map_err(syntax)?, parsed.ts_r().map_err(syntax)?);
     let ke_group = parsed.ke().ok().map(|ke| Group(ke.group));
-    let policies: Vec<Arc<ChildPolicy>> = match replaced {
-        Some(old) => vec![old.policy.clone()],
-        None => this.parties.connection.children.clone(),
-    };
-    let (mine, theirs) = (sa.path.local.ip(), sa.path.remote.ip());
-    let met = policies.iter().filter(|p| p.mode == Mode::Tunnel).find_map(|policy| {
-        let local_ts = selectors::narrow(&selectors::or_own(&policy.local_ts, mine), &ts_r);
-        let remote_ts = selectors::narrow(&selectors::or_own(&policy.remote_ts, theirs), &ts_i);
-        (!local_ts.is_empty() && !remote_ts.is_empty()).then(|| (policy.clone(), local_ts, remote_ts))
-    });
-    let Some((policy, local_ts, remote_ts)) = met else {
-        let refusal = Refusal::new(Party::Us, Cause::Selectors)
-            .offered(vec![
-                selectors::describe(&ts_r).join(" "),
-                selectors::describe(&ts_i).join(" "),
-            ])
-            .look_at(&this.parties.connection.place);
-        return Err(Box::new(No::new(NotifyType::TS_UNACCEPTABLE, refusal)));
-    };
-    let choice = negotiate::choose_esp_fresh(&offers, &policy.esp, ke_group, cx.provider);
-    let choice = match choice {
-        Some(choice) if choice.spi.iter().any(|octet| *octet != 0) => choice,
-        _ => {
-            let refusal = Refusal::new(Party::Us, Cause::NoChildProposal)
-                .offered(negotiate::describe(&offers))
-                .acceptable(policy.esp.iter().map(ToString::to_string).collect())
-                .look_at(&policy.place);
-            return Err(Box::new(No::new(NotifyType::NO_PROPOSAL_CHOSEN, refusal)));
+    let of_old;
+    let policies = match replaced {
+        Some(old) => {
+            of_old = [old.policy.clone()];
+            of_old.as_slice()
         }
+        None => connection.children.as_slice(),
     };
-    if let Some(group) = choice.suite.group.filter(|g| Some(*g) != ke_group) {
+    let chosen = request.choose(policies, &sa.path, |policy| {
+        negotiate::choose_esp_fresh(&request.offers, &policy.esp, ke_group, cx.provider)
+    });
+    let chosen = chosen.map_err(|refused| Box::new(No::new(refused.1, refused.0)))?;
+    if let Some(group) = chosen.choice.suite.group.filter(|g| Some(*g) != ke_group) {
         // RFC 7296 section 1.3: name the group that we want; the peer asks again.
         let mut no = No::quiet(NotifyType::INVALID_KE_PAYLOAD);
         no.data = group.0.to_be_bytes().to_vec();
@@ -264,12 +240,9 @@ fn read(this: &Established, sa: &Sa, cx: &mut Context, parsed: &Parsed<'_>) -> R
     }
     let nr = cx.rng.bytes::<32>().to_vec();
     Ok(Wish {
-        policy,
-        choice,
+        chosen,
         ni,
         nr,
-        local_ts,
-        remote_ts,
         replaces: replaced.map(|c| c.id),
     })
 }
@@ -300,21 +273,7 @@ fn install(
             Refusal::new(Party::Us, Cause::Local(e)),
         ))
     };
-    let spi_out = <[u8; 4]>::try_from(wish.choice.spi.as_slice()).map_err(|e| fault(e.to_string()))?;
-    let child = ChildSa {
-        id: cx.child_id(),
-        policy: wish.policy.clone(),
-        spi_in: cx.rng.esp_spi(),
-        spi_out: u32::from_be_bytes(spi_out),
-        mode: Mode::Tunnel,
-        suite: wish.choice.suite,
-        local_ts: wish.local_ts.clone(),
-        remote_ts: wish.remote_ts.clone(),
-        path: sa.path.outer(cx.policy.ports),
-        seen_in: 0,
-        replaced: false,
-        rekey_at: cx.rekey_at(wish.policy.rekey),
-    };
+    let child = ChildSa::granted(cx, sa.path.outer(cx.policy.ports), wish.chosen.clone());
     let input = KeyInput {
         provider: cx.provider,
         prf: this.channel.prf,
@@ -356,7 +315,8 @@ fn grant(
 ) -> Next {
     record(cx, SaDelta::Child(child.facts(sa.id, "installed")));
     let mut chain = PayloadChain::new();
-    let body = sa::encode(&[negotiate::esp_answer(&wish.choice, child.spi_in)]);
+    wish.chosen.push_notifies(&mut chain);
+    let body = sa::encode(&[negotiate::esp_answer(&wish.chosen.choice, child.spi_in)]);
     chain.push_raw(PayloadType::SA, false, &body);
     chain.push(&Payload::Nonce(Nonce { data: &wish.nr }));
     if let Some((group, public)) = &public {

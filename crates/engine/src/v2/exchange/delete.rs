@@ -54,6 +54,7 @@ pub(super) fn children(
             this.drain(sa, cx, &child, "replaced");
         } else {
             this.forget_child(sa, cx, &child, "deleted by the peer");
+            this.further_lost(cx, &child.policy);
         }
     }
     if !ours.is_empty() {

@@ -19,6 +19,7 @@ use crate::v2::established::Established;
 use crate::v2::state::Sa;
 
 pub(crate) use informational::informational;
+use rekey_child::Aim;
 
 /// A request to make.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,11 +30,11 @@ pub(crate) enum Work {
     DeleteIke,
     /// Replace this IKE SA.
     RekeyIke,
-    /// Replace this child.
-    RekeyChild(ChildId),
+    /// Make a child SA.
+    Child(Aim),
     /// Delete this child, which was replaced.
     DeleteChild(ChildId),
-    /// Delete a child that the peer has by now and we could not take, named by our SPI.
+    /// Delete a child SA that the peer granted and we do not take, by the SPI that we would receive on.
     DeleteSpi(u32),
 }
 
@@ -42,7 +43,7 @@ pub(crate) enum Sent {
     Probe,
     DeleteIke,
     RekeyIke(Box<rekey_ike::Request>),
-    RekeyChild(Box<rekey_child::Request>),
+    Child(Box<rekey_child::Request>),
     DeleteChild(ChildId),
     DeleteSpi,
 }
@@ -56,7 +57,7 @@ pub(crate) fn simple(this: &Established, work: Work) -> Option<(PayloadChain, Se
             .child(id)
             .map(|child| (delete::request_spi(child.spi_in), Sent::DeleteChild(id))),
         Work::DeleteSpi(spi) => Some((delete::request_spi(spi), Sent::DeleteSpi)),
-        Work::RekeyChild(_) | Work::RekeyIke => None,
+        Work::Child(_) | Work::RekeyIke => None,
     }
 }
 

@@ -1,26 +1,23 @@
-//! Replacing a child SA before it ends (RFC 7296 sections 1.3.3 and 2.8): ours is the request.
+//! CREATE_CHILD_SA that we begin: a further child, or one in place of another before that ends (RFC 7296 sections 1.3.1,
+//! 1.3.3 and 2.8).
 //!
-//! The new pair stands in both directions before the old one is deleted, so no packet is without an SA.
+//! In a rekey the new pair stands in both directions before the old one is deleted, so no packet is without an SA.
 
 use handfast_crypto::provider::EphemeralKey;
 use handfast_crypto::secret::Secret;
 use handfast_crypto::transform::Group;
 use handfast_plane::op::{ChildId, PlaneOp, PlaneReply};
 use handfast_store::delta::SaDelta;
-use handfast_wire::header::PayloadType;
 use handfast_wire::numbers::{NotifyType, Protocol};
-use handfast_wire::selector::TrafficSelector;
-use handfast_wire::v2::{Ke, Nonce, Notify, Payload, PayloadChain, sa, ts};
+use handfast_wire::v2::{Ke, Nonce, Notify, Payload, PayloadChain};
 
 use crate::child::sa::{ChildSa, DirectedKeys, KeyInput, derive};
-use crate::child::selectors;
 use crate::context::{Asker, Context};
 use crate::event::Event;
 use crate::input::Answer;
-use crate::negotiate;
 use crate::output::{Output, Question, Ticket};
 use crate::refusal::{Cause, Party, Refusal};
-use crate::v2::auth::child_cause;
+use crate::v2::child_offer::Asked;
 use crate::v2::established::Established;
 use crate::v2::exchange::collision::{self, Fate};
 use crate::v2::exchange::{Work, create_child};
@@ -32,18 +29,35 @@ type Fresh = (Group, Box<dyn EphemeralKey>);
 
 /// What our request said, until its answer is there.
 pub(crate) struct Request {
-    pub old: ChildSa,
+    pub aim: Aim,
     ni: Vec<u8>,
     fresh: Option<Fresh>,
-    spi_in: u32,
-    ts_i: Vec<TrafficSelector>,
-    ts_r: Vec<TrafficSelector>,
+    asked: Asked,
 }
 
-/// A rekey between messages: it waits for keys or the plane.
+/// What the new child is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Aim {
+    /// To take the place of this one.
+    Replace(ChildId),
+    /// The connection's child of this index.
+    Further(usize),
+}
+
+impl Aim {
+    /// The child that is being replaced.
+    pub fn old(self) -> Option<ChildId> {
+        match self {
+            Self::Replace(old) => Some(old),
+            Self::Further(_) => None,
+        }
+    }
+}
+
+/// An exchange between messages: it waits for keys or the plane.
 pub(crate) struct Working {
     ticket: Ticket,
-    old: ChildId,
+    aim: Aim,
     step: Step,
 }
 
@@ -75,46 +89,71 @@ pub(crate) enum Then {
     Done(Option<Refusal>),
 }
 
-/// Begins. A child that is gone or replaced meanwhile needs no rekey.
-pub(crate) fn begin(this: &Established, sa: &Sa, cx: &mut Context, old: ChildId) -> Then {
-    let Some(child) = this.child(old).filter(|c| !c.replaced) else {
-        return Then::Done(None);
+/// Begins. A child that is gone or replaced meanwhile needs no rekey, one that is there already is not made again.
+pub(crate) fn begin(this: &mut Established, sa: &Sa, cx: &mut Context, aim: Aim) -> Then {
+    let group = match aim {
+        // The group of the suite in use, if the exchange before had one; else the first configured.
+        Aim::Replace(old) => {
+            let Some(child) = this.child(old).filter(|c| !c.replaced) else {
+                return Then::Done(None);
+            };
+            let configured = child.policy.esp.iter().find_map(|p| p.groups.first());
+            child.suite.group.or(configured.copied())
+        }
+        Aim::Further(index) => {
+            let Some(policy) = this.missing(index) else {
+                this.further_done(index);
+                return Then::Done(None);
+            };
+            policy.esp.iter().find_map(|p| p.groups.first()).copied()
+        }
     };
-    // The group of the suite in use, if the exchange before had one; else the first configured.
-    let configured = child.policy.esp.iter().find_map(|p| p.groups.first()).copied();
-    match child.suite.group.or(configured) {
-        Some(group) => making_key(sa, cx, old, group),
-        None => request(this, cx, old, None),
+    match group {
+        Some(group) => making_key(sa, cx, aim, group),
+        None => request(this, sa, cx, aim, None),
     }
 }
 
-fn making_key(sa: &Sa, cx: &mut Context, old: ChildId, group: Group) -> Then {
+fn making_key(sa: &Sa, cx: &mut Context, aim: Aim, group: Group) -> Then {
     let ticket = cx.ask(Asker::Sa(sa.slot), Question::GenerateKey(group));
     Then::Wait(Working {
         ticket,
-        old,
+        aim,
         step: Step::MakingKey(group),
     })
 }
 
-fn request(this: &Established, cx: &mut Context, old: ChildId, fresh: Option<Fresh>) -> Then {
-    let Some(child) = this.child(old).filter(|c| !c.replaced) else {
-        return Then::Done(None);
+fn request(this: &mut Established, sa: &Sa, cx: &mut Context, aim: Aim, fresh: Option<Fresh>) -> Then {
+    let mut chain = PayloadChain::new();
+    let asked = match aim {
+        Aim::Replace(old) => {
+            let Some(child) = this.child(old).filter(|c| !c.replaced) else {
+                return Then::Done(None);
+            };
+            // REKEY_SA names the SPI that we receive on (section 1.3.3).
+            let spi = child.spi_in.to_be_bytes();
+            chain.push(&Payload::Notify(Notify {
+                protocol: Protocol::ESP,
+                spi: &spi,
+                notify: NotifyType::REKEY_SA,
+                data: &[],
+            }));
+            Asked::like(child, cx)
+        }
+        Aim::Further(index) => {
+            let Some(policy) = this.missing(index) else {
+                this.further_done(index);
+                return Then::Done(None);
+            };
+            match Asked::new(policy, &sa.path, cx) {
+                Ok(asked) => asked,
+                Err(refusal) => return failed(this, cx, aim, Some(refusal)),
+            }
+        }
     };
     let ni = cx.rng.bytes::<32>().to_vec();
-    let spi_in = cx.rng.esp_spi();
-    let (ts_i, ts_r) = (child.local_ts.clone(), child.remote_ts.clone());
-    let mut chain = PayloadChain::new();
-    // REKEY_SA names the SPI that we receive on (section 1.3.3).
-    let spi = child.spi_in.to_be_bytes();
-    chain.push(&Payload::Notify(Notify {
-        protocol: Protocol::ESP,
-        spi: &spi,
-        notify: NotifyType::REKEY_SA,
-        data: &[],
-    }));
-    let offers = negotiate::esp_defs(&child.policy.esp, spi_in, fresh.is_some());
-    chain.push_raw(PayloadType::SA, false, &sa::encode(&offers));
+    asked.push_notifies(&mut chain);
+    asked.push_sa(&mut chain, fresh.is_some());
     chain.push(&Payload::Nonce(Nonce { data: &ni }));
     if let Some((group, key)) = &fresh {
         chain.push(&Payload::Ke(Ke {
@@ -123,19 +162,8 @@ fn request(this: &Established, cx: &mut Context, old: ChildId, fresh: Option<Fre
             data: key.public(),
         }));
     }
-    chain.push_raw(PayloadType::TSI, false, &ts::encode(&ts_i));
-    chain.push_raw(PayloadType::TSR, false, &ts::encode(&ts_r));
-    Then::Send(
-        chain,
-        Box::new(Request {
-            old: child.clone(),
-            ni,
-            fresh,
-            spi_in,
-            ts_i,
-            ts_r,
-        }),
-    )
+    asked.push_ts(&mut chain);
+    Then::Send(chain, Box::new(Request { aim, ni, fresh, asked }))
 }
 
 /// The peer's answer to our request.
@@ -150,19 +178,16 @@ pub(crate) fn on_response(
         return told(this, sa, cx, error, &request);
     }
     // The old one may be gone: the peer has replaced it too, and deleted it.
-    let old = &request.old;
-    let place = old.policy.place.clone();
-    let us = |cause| Refusal::new(Party::Us, cause).look_at(&place);
-    let (child, nr, peer) = match read(sa, cx, old, &request, parsed) {
+    let aim = request.aim;
+    let (child, nr, peer) = match read(sa, cx, &request, parsed) {
         Ok(read) => read,
-        Err(cause) => {
+        Err(refusal) => {
             // The peer holds it to be made.
-            this.queue.push_back(Work::DeleteSpi(request.spi_in));
-            failed(this, cx, old.id);
-            return Then::Done(Some(us(cause)));
+            this.queue.push_back(Work::DeleteSpi(request.asked.spi_in()));
+            return failed(this, cx, aim, Some(refusal));
         }
     };
-    let (old, child) = (old.id, Box::new(child));
+    let child = Box::new(child);
     match request.fresh {
         Some((_, key)) => {
             let ticket = cx.ask(Asker::Sa(sa.slot), Question::Agree { key, peer });
@@ -171,109 +196,87 @@ pub(crate) fn on_response(
                 ni: request.ni,
                 nr,
             };
-            Then::Wait(Working { ticket, old, step })
+            Then::Wait(Working { ticket, aim, step })
         }
-        None => install(this, sa, cx, old, child, [&request.ni, &nr], None),
+        None => install(this, sa, cx, aim, child, [&request.ni, &nr], None),
     }
 }
 
 /// Ours has failed. It is tried again, unless the peer has replaced the child meanwhile.
-fn failed(this: &mut Established, cx: &mut Context, old: ChildId) {
-    if !collision::has_rival(this, old) {
-        this.rekey_later(cx, old);
+fn failed(this: &mut Established, cx: &mut Context, aim: Aim, refusal: Option<Refusal>) -> Then {
+    match aim {
+        Aim::Replace(old) => {
+            if !collision::has_rival(this, old) {
+                this.rekey_later(cx, old);
+            }
+            this.rival = None;
+        }
+        Aim::Further(index) => this.further_later(cx, index),
     }
-    this.rival = None;
+    Then::Done(refusal)
 }
 
 /// The peer refuses: now, or for good (RFC 7296 section 2.25).
 fn told(this: &mut Established, sa: &Sa, cx: &mut Context, error: &Notify<'_>, request: &Request) -> Then {
-    let old = &request.old;
-    match error.notify {
-        NotifyType::TEMPORARY_FAILURE => {
-            failed(this, cx, old.id);
-            return Then::Done(None);
-        }
-        NotifyType::CHILD_SA_NOT_FOUND => {
+    let aim = request.aim;
+    match (error.notify, aim) {
+        (NotifyType::TEMPORARY_FAILURE, _) => return failed(this, cx, aim, None),
+        (NotifyType::CHILD_SA_NOT_FOUND, Aim::Replace(old)) => {
             this.rival = None;
-            create_child::switch(this, sa, cx, |_, of| of == old.id);
-            this.drop_child(sa, cx, old.id, "the peer does not know it");
+            create_child::switch(this, sa, cx, |_, of| of == old);
+            this.drop_child(sa, cx, old, "the peer does not know it");
             if this.children.is_empty() {
                 this.close("the peer does not know the last child SA");
             }
             return Then::Done(None);
         }
-        NotifyType::INVALID_KE_PAYLOAD => {
+        (NotifyType::INVALID_KE_PAYLOAD, _) => {
             let wanted = <[u8; 2]>::try_from(error.data).map(|g| Group(u16::from_be_bytes(g)));
             let sent = request.fresh.as_ref().map(|(group, _)| *group);
-            let offered = |g: &Group| old.policy.esp.iter().any(|p| p.groups.contains(g));
+            let offered = |g: &Group| request.asked.policy.esp.iter().any(|p| p.groups.contains(g));
             if let Ok(group) = wanted
                 && offered(&group)
                 && Some(group) != sent
             {
-                return making_key(sa, cx, old.id, group);
+                return making_key(sa, cx, aim, group);
             }
         }
         _ => {}
     }
-    failed(this, cx, old.id);
-    let refusal = Refusal::new(Party::Peer, child_cause(error.notify))
-        .offered(old.policy.esp.iter().map(ToString::to_string).collect())
-        .look_at(&old.policy.place);
-    Then::Done(Some(refusal))
+    failed(this, cx, aim, Some(request.asked.told(error.notify)))
 }
 
 /// The answer checked against what we asked for: the new child, Nr and the peer's public value.
 fn read(
     sa: &Sa,
     cx: &mut Context,
-    old: &ChildSa,
     request: &Request,
     parsed: &Parsed<'_>,
-) -> Result<(ChildSa, Vec<u8>, Vec<u8>), Cause> {
-    let offers = negotiate::read(&parsed.sa()?).map_err(|e| Cause::Syntax(e.to_string()))?;
+) -> Result<(ChildSa, Vec<u8>, Vec<u8>), Refusal> {
+    let us = |cause| Refusal::new(Party::Us, cause).look_at(&request.asked.policy.place);
     let group = request.fresh.as_ref().map(|(group, _)| *group);
-    let choice = negotiate::accept_esp(&offers, &old.policy.esp, group).ok_or(Cause::NoChildProposal)?;
+    let child = request.asked.accept(sa, cx, parsed, group)?;
     let peer = match group {
         Some(group) => {
-            let ke = parsed.ke()?;
+            let ke = parsed.ke().map_err(us)?;
             if ke.group != group.0 {
-                return Err(Cause::KeyExchange(format!(
+                return Err(us(Cause::KeyExchange(format!(
                     "the answer's is in {}, ours in {group}",
                     Group(ke.group)
-                )));
+                ))));
             }
             ke.data.to_vec()
         }
         None => vec![],
     };
-    let (ts_i, ts_r) = (parsed.ts_i()?, parsed.ts_r()?);
-    if !selectors::within(&ts_i, &request.ts_i) || !selectors::within(&ts_r, &request.ts_r) {
-        return Err(Cause::Selectors);
-    }
-    let spi =
-        <[u8; 4]>::try_from(choice.spi.as_slice()).map_err(|_| Cause::Syntax("ESP SPI is not of 4 octets".into()))?;
-    let child = ChildSa {
-        id: cx.child_id(),
-        policy: old.policy.clone(),
-        spi_in: request.spi_in,
-        spi_out: u32::from_be_bytes(spi),
-        mode: old.mode,
-        suite: choice.suite,
-        local_ts: ts_i,
-        remote_ts: ts_r,
-        path: sa.path.outer(cx.policy.ports),
-        seen_in: 0,
-        replaced: false,
-        rekey_at: cx.rekey_at(old.policy.rekey),
-    };
-    Ok((child, parsed.nonce()?.to_vec(), peer))
+    Ok((child, parsed.nonce().map_err(us)?.to_vec(), peer))
 }
 
 fn install(
     this: &mut Established,
     sa: &Sa,
     cx: &mut Context,
-    old: ChildId,
+    aim: Aim,
     child: Box<ChildSa>,
     nonces: [&Vec<u8>; 2],
     shared: Option<&Secret>,
@@ -292,13 +295,8 @@ fn install(
     let keys = match derive(&input, &child.suite) {
         Ok(keys) => keys,
         Err(e) => {
-            return lost(
-                this,
-                cx,
-                old,
-                &child,
-                Refusal::new(Party::Us, Cause::Local(e.to_string())),
-            );
+            let refusal = Refusal::new(Party::Us, Cause::Local(e.to_string()));
+            return lost(this, cx, aim, &child, refusal);
         }
     };
     if cx.key_log {
@@ -310,7 +308,7 @@ fn install(
     );
     Then::Wait(Working {
         ticket,
-        old,
+        aim,
         step: Step::Inbound {
             child,
             keys,
@@ -320,23 +318,22 @@ fn install(
 }
 
 /// The peer has made the new child and we cannot: it is to be deleted there.
-fn lost(this: &mut Established, cx: &mut Context, old: ChildId, child: &ChildSa, refusal: Refusal) -> Then {
+fn lost(this: &mut Established, cx: &mut Context, aim: Aim, child: &ChildSa, refusal: Refusal) -> Then {
     this.queue.push_back(Work::DeleteSpi(child.spi_in));
-    failed(this, cx, old);
-    Then::Done(Some(refusal))
+    failed(this, cx, aim, Some(refusal))
 }
 
 /// An answer of the driver.
 pub(crate) fn on_answer(this: &mut Established, sa: &Sa, cx: &mut Context, working: Working, answer: Answer) -> Then {
-    let Working { ticket, old, step } = working;
+    let Working { ticket, aim, step } = working;
     match (step, answer) {
-        (Step::MakingKey(group), Answer::Key(Ok(key))) => request(this, cx, old, Some((group, key))),
+        (Step::MakingKey(group), Answer::Key(Ok(key))) => request(this, sa, cx, aim, Some((group, key))),
         (Step::Agreeing { child, ni, nr }, Answer::Shared(Ok(shared))) => {
-            install(this, sa, cx, old, child, [&ni, &nr], Some(&shared))
+            install(this, sa, cx, aim, child, [&ni, &nr], Some(&shared))
         }
         (Step::MakingKey(_), Answer::Key(Err(e))) => {
-            failed(this, cx, old);
-            Then::Done(Some(Refusal::new(Party::Us, Cause::KeyExchange(e.to_string()))))
+            let refusal = Refusal::new(Party::Us, Cause::KeyExchange(e.to_string()));
+            failed(this, cx, aim, Some(refusal))
         }
         (Step::Agreeing { child, .. }, Answer::Shared(Err(e))) => {
             let refusal = Refusal::new(Party::Us, Cause::KeyExchange(e.to_string()));
@@ -344,16 +341,18 @@ pub(crate) fn on_answer(this: &mut Established, sa: &Sa, cx: &mut Context, worki
                 // RFC 6989 section 2.5: a peer whose value no group has loses the IKE SA.
                 this.close(refusal.to_string());
             }
-            lost(this, cx, old, &child, refusal)
+            lost(this, cx, aim, &child, refusal)
         }
         (Step::Inbound { child, .. } | Step::Outbound { child }, Answer::Plane(PlaneReply::Failed(why))) => {
             let refusal = Refusal::new(Party::Us, Cause::Plane(why)).look_at(&child.policy.place);
             this.forget_child(sa, cx, &child, "could not be installed");
-            lost(this, cx, old, &child, refusal)
+            lost(this, cx, aim, &child, refusal)
         }
         (Step::Inbound { child, keys, low }, Answer::Plane(_)) => {
             record(cx, SaDelta::Child(child.facts(sa.id, "installed")));
-            if collision::decide(this, cx, old, &low) == Fate::Redundant {
+            if let Aim::Replace(old) = aim
+                && collision::decide(this, cx, old, &low) == Fate::Redundant
+            {
                 collision::close_ours(this, *child);
                 return Then::Done(None);
             }
@@ -361,18 +360,23 @@ pub(crate) fn on_answer(this: &mut Established, sa: &Sa, cx: &mut Context, worki
             let ticket = cx.ask(Asker::Sa(sa.slot), Question::Plane(op));
             Then::Wait(Working {
                 ticket,
-                old,
+                aim,
                 step: Step::Outbound { child },
             })
         }
         (Step::Outbound { child }, Answer::Plane(_)) => {
-            cx.event(Event::ChildRekeyed { old, new: child.id });
+            if let Aim::Replace(old) = aim {
+                cx.event(Event::ChildRekeyed { old, new: child.id });
+            }
             cx.event(child.established_event(sa.id));
             this.children.push(*child);
-            this.overlap(sa, cx, old);
+            match aim {
+                Aim::Replace(old) => this.overlap(sa, cx, old),
+                Aim::Further(index) => this.further_done(index),
+            }
             Then::Done(None)
         }
-        (step, _) => Then::Wait(Working { ticket, old, step }),
+        (step, _) => Then::Wait(Working { ticket, aim, step }),
     }
 }
 
@@ -383,8 +387,8 @@ impl Working {
     }
 
     /// The child that is being replaced.
-    pub fn old(&self) -> ChildId {
-        self.old
+    pub fn old(&self) -> Option<ChildId> {
+        self.aim.old()
     }
 
     /// Whether a rekey of the peer for the same child collides with it: our request has been sent, and it is open which

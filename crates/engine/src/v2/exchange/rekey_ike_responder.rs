@@ -86,7 +86,7 @@ impl Established {
             Turn::RekeyingIke(working) => working.is_answered(),
             Turn::Waiting(outstanding) => match outstanding.sent {
                 Sent::Probe | Sent::RekeyIke(_) => false,
-                Sent::DeleteIke | Sent::RekeyChild(_) | Sent::DeleteChild(_) | Sent::DeleteSpi => true,
+                Sent::DeleteIke | Sent::Child(_) | Sent::DeleteChild(_) | Sent::DeleteSpi => true,
             },
         };
         busy || self.is_closing() || self.succession.over || self.succession.theirs.is_some()
