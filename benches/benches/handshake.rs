@@ -1,50 +1,37 @@
-//! One whole handshake (IKE_SA_INIT, IKE_AUTH, one child) between two engines, all cryptography included, against the
-//! key agreement alone that no handshake can avoid.
+//! One whole handshake (IKE_SA_INIT, IKE_AUTH, one child), both ends in one thread, against the cryptographic operations
+//! that it cannot avoid; `handfast_benches::unavoidable` lists them.
+#![allow(missing_docs)]
 
-use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use handfast_benches::Random;
-use handfast_crypto::transform::Group;
-use handfast_engine::Command;
-use handfast_sim::policies::{address, connection, policy};
-use handfast_sim::{Host, World};
-use std::time::Duration;
-
-fn world() -> World {
-    let host = |i: usize| Host::new(i as u8 + 1, vec![address(i)], policy(connection(i)));
-    World::new(1, vec![host(0), host(1)])
-}
-
-fn run(mut world: World) -> World {
-    world.command(
-        0,
-        Command::Up {
-            connection: "office".into(),
-        },
-    );
-    let up = |w: &World| w.hosts.iter().all(|h| h.outbound.len() == 1);
-    assert!(
-        world.run_until(Duration::from_secs(10), up),
-        "the handshake did not end"
-    );
-    world
-}
+use criterion::{BatchSize, Criterion, criterion_group};
+use handfast_benches::ends::{Ends, policies};
+use handfast_benches::ratio::{measure, time};
+use handfast_benches::unavoidable::Unavoidable;
 
 fn handshake(criterion: &mut Criterion) {
+    let (policies, unavoidable) = (policies(), Unavoidable::of_a_handshake());
     let mut group = criterion.benchmark_group("handshake/x25519-psk");
-    group.bench_function("both_ends", |b| b.iter_batched(world, run, BatchSize::SmallInput));
-    group.bench_function("its_key_agreement_alone", |b| {
-        let x25519 = handfast_sim::seeded::provider()
-            .group(Group(31))
-            .expect("the seeded provider has X25519");
-        b.iter(|| {
-            let one = x25519.generate(&mut Random).expect("the system has randomness");
-            let two = x25519.generate(&mut Random).expect("the system has randomness");
-            let (public_one, public_two) = (one.public().to_vec(), two.public().to_vec());
-            (one.agree(&public_two), two.agree(&public_one))
-        });
+    group.bench_function("both_ends", |b| {
+        b.iter_batched_ref(|| Ends::new(&policies), Ends::handshake, BatchSize::SmallInput);
     });
+    group.bench_function("unavoidable", |b| b.iter(|| unavoidable.both_ends()));
     group.finish();
 }
 
+fn ratio() {
+    let (policies, unavoidable) = (policies(), Unavoidable::of_a_handshake());
+    let whole = || {
+        let mut ends = Ends::new(&policies);
+        let took = time(|| ends.handshake());
+        assert_eq!(ends.up, 2, "the handshake failed");
+        took
+    };
+    measure(5000, whole, || time(|| unavoidable.both_ends())).print("handshake/x25519-psk", 1);
+}
+
 criterion_group!(benches, handshake);
-criterion_main!(benches);
+
+fn main() {
+    benches();
+    Criterion::default().configure_from_args().final_summary();
+    ratio();
+}

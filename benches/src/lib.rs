@@ -1,5 +1,9 @@
 //! What the benches share.
 
+pub mod ends;
+pub mod ratio;
+pub mod unavoidable;
+
 use handfast_crypto::provider::{CryptoError, RandomSource};
 
 /// The system's randomness.

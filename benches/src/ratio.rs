@@ -1,0 +1,57 @@
+//! Two ways to do something, measured in turns, so that whatever else the machine does meets both.
+
+use std::time::{Duration, Instant};
+
+/// What was found.
+#[derive(Clone, Copy, Debug)]
+pub struct Ratio {
+    /// Quartiles of the whole.
+    pub whole: [Duration; 3],
+    /// Quartiles of the part that cannot be avoided.
+    pub part: [Duration; 3],
+    /// Quartiles of whole / part, turn by turn.
+    pub ratio: [f64; 3],
+}
+
+/// Measures `turns` turns of both. `whole` and `part` say how long they took, which leaves preparations out.
+pub fn measure(turns: usize, mut whole: impl FnMut() -> Duration, mut part: impl FnMut() -> Duration) -> Ratio {
+    for _ in 0..turns / 10 {
+        whole();
+        part();
+    }
+    let mut rows: Vec<(Duration, Duration)> = (0..turns).map(|_| (whole(), part())).collect();
+    let mut ratios: Vec<f64> = rows.iter().map(|(w, p)| w.as_secs_f64() / p.as_secs_f64()).collect();
+    ratios.sort_by(f64::total_cmp);
+    rows.sort();
+    let wholes: Vec<Duration> = rows.iter().map(|(w, _)| *w).collect();
+    rows.sort_by_key(|(_, p)| *p);
+    let parts: Vec<Duration> = rows.iter().map(|(_, p)| *p).collect();
+    Ratio {
+        whole: quartiles(&wholes),
+        part: quartiles(&parts),
+        ratio: quartiles(&ratios),
+    }
+}
+
+/// How long one call takes.
+pub fn time(work: impl FnOnce()) -> Duration {
+    let start = Instant::now();
+    work();
+    start.elapsed()
+}
+
+fn quartiles<T: Copy>(sorted: &[T]) -> [T; 3] {
+    [1, 2, 3].map(|quarter| sorted[sorted.len() * quarter / 4])
+}
+
+impl Ratio {
+    /// A line for people: medians, and in parentheses the quartiles.
+    pub fn print(&self, name: &str, calls: u32) {
+        let nanos = |q: [Duration; 3]| q.map(|d| d.as_nanos() / u128::from(calls.max(1)));
+        let ([w1, w2, w3], [p1, p2, p3]) = (nanos(self.whole), nanos(self.part));
+        let [r1, r2, r3] = self.ratio;
+        println!(
+            "{name:40} {w2:>8} ns ({w1} - {w3})  of which unavoidable {p2:>8} ns ({p1} - {p3})  ratio {r2:.2} ({r1:.2} - {r3:.2})"
+        );
+    }
+}
