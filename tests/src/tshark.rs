@@ -104,6 +104,18 @@ pub fn judge_part(capture: &Path, tables: &Path, filter: &str) -> Verdict {
     verdict
 }
 
+/// How many frames a display filter lets through.
+#[track_caller]
+pub fn count(capture: &Path, tables: &Path, filter: &str) -> usize {
+    run(Command::new("tshark")
+        .args(["-n", "-r"])
+        .arg(capture)
+        .args(["-Y", filter])
+        .env("WIRESHARK_CONFIG_DIR", tables))
+    .lines()
+    .count()
+}
+
 /// Reads `tshark -V -O isakmp,esp`.
 fn read_details(text: &str) -> Verdict {
     let mut verdict = Verdict::default();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use handfast_auth::{Identity, IdentityPattern};
 use handfast_crypto::proposal::EspProposal;
-use handfast_engine::policy::{Authentication, Connection, Remote, Retransmit, Start, UdpEncapsulation};
+use handfast_engine::policy::{Authentication, Connection, FRAGMENT_SIZE, Remote, Retransmit, Start, UdpEncapsulation};
 
 use crate::section::{Reader, Section};
 use crate::units::{SPAN, Span};
@@ -57,6 +57,7 @@ pub(crate) fn read(name: &str, at: usize, mut s: Section<'_, '_>, reader: &mut R
     let rekey = span(&mut s, reader, "ike_rekey").unwrap_or(IKE_REKEY);
     let keepalive = span(&mut s, reader, "keepalive").unwrap_or(Duration::from_secs(20));
     let retransmit = retransmit(&mut s, reader);
+    let fragment_size = fragment_size(&mut s, reader);
     let port = |n: u64| u16::try_from(n).unwrap_or(u16::MAX);
     let remote_port = s.number(reader, "remote_port", 1, 65_535).map_or(500, port);
     let remote_natt_port = s.number(reader, "remote_natt_port", 1, 65_535).map_or(4500, port);
@@ -101,6 +102,7 @@ pub(crate) fn read(name: &str, at: usize, mut s: Section<'_, '_>, reader: &mut R
         liveness,
         rekey,
         keepalive,
+        fragment_size,
     };
     Some(Read { connection, at })
 }
@@ -169,6 +171,12 @@ fn within(
     let far = if span < least { "short" } else { "long" };
     reader.error(at, format!("{key}: {text:?} is too {far}"), expected, "");
     None
+}
+
+/// The largest IP datagram of an IKE message; with the overhead of any suite some room must be left in it.
+fn fragment_size(s: &mut Section<'_, '_>, reader: &mut Reader<'_>) -> Option<u16> {
+    let written = s.number_or_off(reader, "fragment_size", 200, 65_535);
+    written.map_or(Some(FRAGMENT_SIZE), |size| size.and_then(|n| u16::try_from(n).ok()))
 }
 
 fn retransmit(s: &mut Section<'_, '_>, reader: &mut Reader<'_>) -> Retransmit {

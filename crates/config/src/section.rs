@@ -300,6 +300,31 @@ impl<'a, 'i> Section<'a, 'i> {
         }
     }
 
+    /// A whole number in a range, or "off", which is the inner `None`.
+    pub fn number_or_off(
+        &mut self,
+        reader: &mut Reader<'_>,
+        key: &'static str,
+        least: u64,
+        most: u64,
+    ) -> Option<Option<u64>> {
+        let expected = format!("a whole number from {least} to {most}, or \"off\"");
+        let (value, at) = self.value(key)?;
+        let number = match value {
+            DeValue::String(text) if text.as_ref() == "off" => return Some(None),
+            DeValue::Integer(n) => u64::from_str_radix(n.as_str(), n.radix()).ok(),
+            other => {
+                reader.error(at, format!("{key} is {}", kind(other)), &expected, "");
+                return None;
+            }
+        };
+        let number = number.filter(|n| (least..=most).contains(n));
+        if number.is_none() {
+            reader.error(at, format!("{key} is out of range"), &expected, "");
+        }
+        number.map(Some)
+    }
+
     /// True or false.
     pub fn flag(&mut self, reader: &mut Reader<'_>, key: &'static str) -> Option<bool> {
         match self.value(key)? {

@@ -276,6 +276,7 @@ fn every_key_reaches_the_policy() {
         keepalive = "1m"
         retransmit_timeout = "45s"
         retransmit_tries = 0
+        fragment_size = 576
         remote_port = 2500
         remote_natt_port = 24500
         version = 2
@@ -284,6 +285,7 @@ fn every_key_reaches_the_policy() {
         [connection.b]
         remote = "b.example.net."
         rekey = "off"
+        fragment_size = "off"
         local_id = "keyid:b"
         secret = "0sAAECAwQFBgcICQ=="
         "#,
@@ -313,6 +315,7 @@ fn every_key_reaches_the_policy() {
     assert_eq!(a.local_id.to_string(), "192.0.2.1", "of the peer's family");
     assert_eq!(a.remote_id.to_string(), "*.example.net");
     assert_eq!(a.auth.psk.as_bytes(), b.auth.psk.as_bytes());
+    assert_eq!((a.fragment_size, b.fragment_size), (Some(576), None));
     assert_eq!(a.ike.len(), 2);
     assert_eq!(a.ike[0].to_string(), "aes256-sha256-modp2048");
     let child = &a.children[0];

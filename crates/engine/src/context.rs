@@ -57,9 +57,9 @@ pub(crate) enum Effect {
 /// The last answer of an SA that is gone.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Farewell {
-    /// What it answers, octet by octet.
+    /// What it answers, octet by octet; of fragments the first.
     pub request: Vec<u8>,
-    pub transmit: Transmit,
+    pub answer: Vec<Transmit>,
     pub until: Instant,
 }
 

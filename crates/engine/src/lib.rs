@@ -10,6 +10,7 @@
 
 mod child;
 mod context;
+mod datagrams;
 mod endpoint;
 pub mod event;
 pub mod input;

@@ -121,6 +121,9 @@ pub struct Connection {
     pub liveness: Duration,
     /// Age at which the IKE SA is replaced by a fresh one (up to a quarter earlier, by chance); zero for never.
     pub rekey: Duration,
+    /// Largest IP datagram with an IKE message of ours; larger messages leave in fragments (RFC 7383). `None`: no
+    /// fragments in either direction.
+    pub fragment_size: Option<u16>,
     /// Interval of NAT keepalives when we are behind a NAT.
     pub keepalive: Duration,
 }
@@ -248,6 +251,9 @@ pub struct Retransmit {
     /// How many.
     pub tries: u32,
 }
+
+/// The smallest MTU of IPv6, which every path of today carries (RFC 8200 section 5, RFC 7383 section 2.5.1).
+pub const FRAGMENT_SIZE: u16 = 1280;
 
 impl Default for Retransmit {
     fn default() -> Self {

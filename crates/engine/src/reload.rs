@@ -58,6 +58,7 @@ pub fn differences(before: &Connection, after: &Connection) -> Vec<Difference> {
         liveness,
         rekey,
         keepalive,
+        fragment_size,
     } = before;
     let mut list = List::default();
     let renew = Effect::Reconnect;
@@ -96,6 +97,14 @@ pub fn differences(before: &Connection, after: &Connection) -> Vec<Difference> {
         &after.max_children,
         ToString::to_string,
     );
+    // Whether there are fragments was negotiated; how large they are was not.
+    let size = |size: &Option<u16>| size.map_or("off".into(), |size| size.to_string());
+    let effect = if fragment_size.is_some() == after.fragment_size.is_some() {
+        live
+    } else {
+        renew
+    };
+    list.add("fragment_size", effect, fragment_size, &after.fragment_size, size);
     list.add("start", live, start, &after.start, start_text);
     list.add("liveness", live, liveness, &after.liveness, span);
     list.add("ike_rekey", live, rekey, &after.rekey, span);

@@ -1,12 +1,13 @@
 //! Sending a request again until it is answered (RFC 7296 section 2.1).
 
+use crate::datagrams::Datagrams;
 use crate::policy::Retransmit;
 use crate::time::Instant;
 
 /// A request under way.
 #[derive(Clone, Debug)]
 pub(crate) struct Pending {
-    pub bytes: Vec<u8>,
+    pub bytes: Datagrams,
     /// How often it was sent.
     pub sent: u32,
     /// When it is sent again or given up.
@@ -26,9 +27,9 @@ pub(crate) enum Due {
 
 impl Pending {
     /// A request that was sent just now.
-    pub fn new(bytes: Vec<u8>, now: Instant, schedule: Retransmit) -> Self {
+    pub fn new(bytes: impl Into<Datagrams>, now: Instant, schedule: Retransmit) -> Self {
         Self {
-            bytes,
+            bytes: bytes.into(),
             sent: 1,
             due: now + schedule.first,
             schedule,

@@ -7,6 +7,7 @@ use handfast_store::delta::{End, IkeSaFacts, SaDelta, SaId};
 use handfast_wire::header::Spi;
 
 use crate::context::{Context, Effect, Farewell};
+use crate::datagrams::Datagrams;
 use crate::event::{Direction, Event};
 use crate::output::{Output, Transmit, TransmitKind};
 use crate::path::Path;
@@ -55,34 +56,38 @@ pub(crate) struct Parties {
 
 impl Sa {
     /// Sends an IKE message of ours and reports it.
-    pub fn send(&mut self, cx: &mut Context, bytes: Vec<u8>, summary: String) {
+    pub fn send(&mut self, cx: &mut Context, bytes: impl Into<Datagrams>, summary: String) {
+        let bytes = bytes.into();
         self.messages += 1;
-        self.report(cx, Direction::Out, summary, bytes.len());
+        let summary = match bytes.count() {
+            1 => summary,
+            count => format!("{summary} in {count} fragments"),
+        };
+        self.report(cx, Direction::Out, summary, bytes.octets());
         self.resend(cx, bytes);
     }
 
     /// Sends without reporting: a retransmission.
-    pub fn resend(&mut self, cx: &mut Context, bytes: Vec<u8>) {
-        let (local, remote) = (self.path.local, self.path.remote);
-        cx.transmit(Transmit {
-            local,
-            remote,
+    pub fn resend(&mut self, cx: &mut Context, bytes: impl Into<Datagrams>) {
+        let bytes = bytes.into();
+        bytes.iter().for_each(|bytes| cx.transmit(self.transmit(bytes)));
+    }
+
+    fn transmit(&self, bytes: &[u8]) -> Transmit {
+        Transmit {
+            local: self.path.local,
+            remote: self.path.remote,
             kind: TransmitKind::Ike,
-            bytes,
-        });
+            bytes: bytes.to_vec(),
+        }
     }
 
     /// Keeps the answer to a request that ends this SA: if it is lost, the peer asks again (RFC 7296 section 2.1).
-    pub fn farewell(&self, cx: &mut Context, request: &[u8], response: Vec<u8>) {
-        let (local, remote) = (self.path.local, self.path.remote);
+    /// `request`: its datagram, of fragments the first.
+    pub fn farewell(&self, cx: &mut Context, request: &[u8], response: &Datagrams) {
         cx.effects.push(Effect::Farewell(Farewell {
             request: request.to_vec(),
-            transmit: Transmit {
-                local,
-                remote,
-                kind: TransmitKind::Ike,
-                bytes: response,
-            },
+            answer: response.iter().map(|bytes| self.transmit(bytes)).collect(),
             until: cx.now + FAREWELL,
         }));
     }

@@ -57,6 +57,7 @@ pub fn connection(host: usize) -> Connection {
         liveness: Duration::from_secs(30),
         rekey: Duration::ZERO,
         keepalive: Duration::from_secs(20),
+        fragment_size: Some(handfast_engine::policy::FRAGMENT_SIZE),
     }
 }
 

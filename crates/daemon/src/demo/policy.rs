@@ -8,7 +8,8 @@ use handfast_auth::{Identity, IdentityPattern};
 use handfast_crypto::proposal::{EspProposal, IkeProposal};
 use handfast_crypto::secret::Secret;
 use handfast_engine::policy::{
-    Authentication, ChildPolicy, Connection, Policy, Ports, Remote, Retransmit, Selector, Start, UdpEncapsulation,
+    Authentication, ChildPolicy, Connection, FRAGMENT_SIZE, Policy, Ports, Remote, Retransmit, Selector, Start,
+    UdpEncapsulation,
 };
 use handfast_plane::op::Mode;
 
@@ -93,6 +94,7 @@ pub fn policy(me: usize, ports: [Ports; 2], ike: Option<&str>, esp: Option<&str>
         liveness: Duration::ZERO,
         rekey: Duration::ZERO,
         keepalive: Duration::ZERO,
+        fragment_size: Some(FRAGMENT_SIZE),
     };
     Ok(Policy {
         ports: ports[me],

@@ -87,8 +87,8 @@ impl Engine {
         let now = self.cx.now;
         self.farewells.retain(|f| f.until > now);
         let farewell = self.farewells.iter().find(|f| f.request == bytes);
-        let transmit = farewell.map(|f| f.transmit.clone()).ok_or("no SA has this SPI")?;
-        self.cx.transmit(transmit);
+        let answer = farewell.map(|f| f.answer.clone()).ok_or("no SA has this SPI")?;
+        answer.into_iter().for_each(|t| self.cx.transmit(t));
         Ok(())
     }
 

@@ -117,6 +117,11 @@ impl Machine {
         each!(self, s => s.connection())
     }
 
+    /// Octets of messages that are not whole yet.
+    pub fn fragment_octets(&self) -> usize {
+        each!(self, s => s.fragment_octets())
+    }
+
     pub fn is_half_open(&self) -> bool {
         each!(self, s => s.is_half_open())
     }

@@ -134,7 +134,7 @@ impl Engine {
 
     /// Sizes of everything that could grow, for tests of bounds.
     #[doc(hidden)]
-    pub fn sizes(&self) -> [(&'static str, usize); 6] {
+    pub fn sizes(&self) -> [(&'static str, usize); 7] {
         [
             ("SAs", self.sas.len()),
             ("half-open", self.half_open),
@@ -142,6 +142,10 @@ impl Engine {
             ("timers", self.timers.len()),
             ("tickets", self.cx.tickets()),
             ("farewells", self.farewells.len()),
+            (
+                "fragment octets",
+                self.sas.iter().map(|(_, ike)| ike.state.fragment_octets()).sum(),
+            ),
         ]
     }
 

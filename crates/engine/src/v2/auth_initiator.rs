@@ -15,7 +15,7 @@ use crate::policy::Connection;
 use crate::refusal::{Cause, Party, Refusal};
 use crate::retransmit::{Due, Pending};
 use crate::v2::auth;
-use crate::v2::channel::Channel;
+use crate::v2::channel::{Arrived, Channel, unsealed};
 use crate::v2::child_offer::Asked;
 use crate::v2::established::Established;
 use crate::v2::exchange::send_again;
@@ -89,7 +89,7 @@ pub(crate) fn send(from: Agreeing, sa: &mut Sa, cx: &mut Context, mut channel: C
     };
     let bytes = match channel.seal(&envelope, &chain) {
         Ok(bytes) => bytes,
-        Err(e) => return refuse(Refusal::new(Party::Us, Cause::Local(e.to_string()))),
+        Err(e) => return refuse(Refusal::new(Party::Us, unsealed(e)).look_at(&connection.place)),
     };
     sa.record_attempt(cx, &connection, channel.suite.to_string());
     let pending = Pending::new(bytes.clone(), cx.now, connection.retransmit);
@@ -122,21 +122,25 @@ impl AuthSent {
         Ok(State::AuthSent(self))
     }
 
-    pub fn on_message(self: Box<Self>, sa: &mut Sa, cx: &mut Context, message: &Message<'_>) -> Next {
+    pub fn fragment_octets(&self) -> usize {
+        self.channel.fragment_octets()
+    }
+
+    pub fn on_message(mut self: Box<Self>, sa: &mut Sa, cx: &mut Context, message: &Message<'_>) -> Next {
         let header = message.header;
         if header.exchange != ExchangeType::IKE_AUTH || header.message_id != 1 {
             sa.dropped(cx, "not the IKE_AUTH response that is awaited");
             return Ok(State::AuthSent(self));
         }
-        let Some(opened) = self.channel.open(message) else {
-            sa.dropped(cx, "IKE_AUTH response that does not open");
-            return Ok(State::AuthSent(self));
+        let opened = match self.channel.open(message) {
+            Arrived::Message(opened) => opened,
+            Arrived::Part => return Ok(State::AuthSent(self)),
+            Arrived::Nothing(why) => {
+                sa.dropped(cx, why);
+                return Ok(State::AuthSent(self));
+            }
         };
-        sa.received(
-            cx,
-            message.bytes.len(),
-            describe_v2(header, opened.first, &opened.bytes),
-        );
+        sa.received(cx, opened.size, describe_v2(header, opened.first, &opened.bytes));
         // From here on the octets come from whoever shares our keys, though not yet from a proven peer.
         let place = self.connection.place.clone();
         let parsed = match Parsed::read(opened.first, &opened.bytes) {

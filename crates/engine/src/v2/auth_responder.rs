@@ -17,7 +17,7 @@ use crate::policy::Connection;
 use crate::refusal::{Cause, Party, Refusal};
 use crate::time::Instant;
 use crate::v2::auth;
-use crate::v2::channel::Channel;
+use crate::v2::channel::{Arrived, Channel};
 use crate::v2::child_choice::{self, Chosen};
 use crate::v2::established::Established;
 use crate::v2::install::{Installing, Reply};
@@ -44,7 +44,7 @@ impl HalfOpen {
         Ok(gone("the peer did not go on after IKE_SA_INIT"))
     }
 
-    pub fn on_message(self: Box<Self>, sa: &mut Sa, cx: &mut Context, message: &Message<'_>) -> Next {
+    pub fn on_message(mut self: Box<Self>, sa: &mut Sa, cx: &mut Context, message: &Message<'_>) -> Next {
         let header = message.header;
         if header.exchange == ExchangeType::IKE_SA_INIT && message.bytes == self.request {
             // The answer was lost: the same again (RFC 7296 section 2.1).
@@ -56,17 +56,17 @@ impl HalfOpen {
             sa.dropped(cx, "not the IKE_AUTH request that is awaited");
             return Ok(State::HalfOpen(self));
         }
-        let Some(opened) = self.channel.open(message) else {
-            sa.dropped(cx, "IKE_AUTH request that does not open");
-            return Ok(State::HalfOpen(self));
+        let opened = match self.channel.open(message) {
+            Arrived::Message(opened) => opened,
+            Arrived::Part => return Ok(State::HalfOpen(self)),
+            Arrived::Nothing(why) => {
+                sa.dropped(cx, why);
+                return Ok(State::HalfOpen(self));
+            }
         };
         // Authenticated by SK_a: where this came from is where the peer is (it may have moved to port 4500).
         (sa.path.local, sa.path.remote) = sa.seen;
-        sa.received(
-            cx,
-            message.bytes.len(),
-            describe_v2(header, opened.first, &opened.bytes),
-        );
+        sa.received(cx, opened.size, describe_v2(header, opened.first, &opened.bytes));
         if cx.key_log {
             cx.out
                 .push_back(crate::Output::KeyLog(self.channel.key_log(sa.spi_i, sa.spi_r)));
@@ -78,18 +78,18 @@ impl HalfOpen {
                     let refusal = Refusal::new(Party::Us, Cause::CriticalPayload(kind));
                     let data = [kind];
                     let notify = (NotifyType::UNSUPPORTED_CRITICAL_PAYLOAD, data.as_slice());
-                    return self.fail(sa, cx, message.bytes, notify, refusal);
+                    return self.fail(sa, cx, &opened.datagram, notify, refusal);
                 }
                 Err(cause) => {
                     let notify = (NotifyType::INVALID_SYNTAX, [].as_slice());
-                    return self.fail(sa, cx, message.bytes, notify, Refusal::new(Party::Us, cause));
+                    return self.fail(sa, cx, &opened.datagram, notify, Refusal::new(Party::Us, cause));
                 }
             };
         match self.authenticate(sa, cx, &parsed) {
             Ok((connection, peer)) => self.grant(sa, cx, &parsed, connection, peer),
             Err(refusal) => {
                 let notify = (NotifyType::AUTHENTICATION_FAILED, [].as_slice());
-                self.fail(sa, cx, message.bytes, notify, refusal)
+                self.fail(sa, cx, &opened.datagram, notify, refusal)
             }
         }
     }
@@ -148,7 +148,7 @@ impl HalfOpen {
         push_notify(&mut chain, notify, data);
         let envelope = response_envelope(sa);
         if let Ok(bytes) = self.channel.seal(&envelope, &chain) {
-            sa.farewell(cx, request, bytes.clone());
+            sa.farewell(cx, request, &bytes);
             sa.send(cx, bytes, describe_v2(envelope.header(), chain.first(), chain.bytes()));
         }
         refuse(why)
@@ -193,6 +193,7 @@ impl HalfOpen {
             peer: peer.to_string(),
         };
         let mut established = Established::new(cx, parties, this.channel, (0, 2));
+        established.apply_fragment_size(sa);
         let chosen = match chosen {
             Ok(chosen) => chosen,
             Err(refused) => {

@@ -1,13 +1,18 @@
-//! The protected channel of an IKE SA: sealing and opening SK payloads (RFC 7296 section 3.14, RFC 5282).
+//! The protected channel of an IKE SA: sealing and opening SK payloads (RFC 7296 section 3.14, RFC 5282), and SKF where
+//! both sides can (RFC 7383).
 
 use handfast_crypto::proposal::IkeSuite;
 use handfast_crypto::provider::{CryptoError, PrfAlgorithm, Protect, Provider};
 use handfast_crypto::schedule::v2::{IkeKeys, ike_keys, skeyseed, skeyseed_rekey};
 use handfast_crypto::secret::Secret;
-use handfast_wire::header::{PayloadType, Spi};
-use handfast_wire::v2::{self, Message, PayloadChain};
+use handfast_wire::header::{HEADER_LEN, PayloadType, Spi};
+use handfast_wire::v2::raw::GENERIC_HEADER_LEN;
+use handfast_wire::v2::{self, Fragment, Message, PayloadChain, RawPayload};
 
+use crate::datagrams::Datagrams;
 use crate::event::KeyLog;
+use crate::refusal::Cause;
+use crate::v2::fragments::{Collector, Position};
 use crate::v2::message::Envelope;
 
 /// Keys of an IKE SA, and its two directions.
@@ -19,13 +24,41 @@ pub(crate) struct Channel {
     inbound: Box<dyn Protect>,
     /// Makes each outbound IV unique for the key.
     counter: u64,
+    fragmentation: Option<Fragmentation>,
+}
+
+/// Both sides can put messages together. Requests and responses are collected apart: each side may be busy with one.
+struct Fragmentation {
+    /// The largest message that leaves whole.
+    largest: usize,
+    requests: Collector,
+    responses: Collector,
 }
 
 /// A message's inner payloads.
 pub(crate) struct Opened {
     pub first: PayloadType,
     pub bytes: Vec<u8>,
+    /// Octets of its datagrams.
+    pub size: usize,
+    /// Its datagram, of fragments the first: if that comes again, so has the message.
+    pub datagram: Vec<u8>,
 }
+
+/// What came of a protected datagram.
+pub(crate) enum Arrived {
+    /// A message, whole.
+    Message(Opened),
+    /// An authentic fragment; others are missing yet.
+    Part,
+    /// Nothing, and why.
+    Nothing(&'static str),
+}
+
+/// The largest message that one datagram holds, with its marker, in IPv4 or IPv6.
+const MAX_DATAGRAM: usize = 65_535 - 20 - 8 - 4;
+/// Octets of Fragment Number and Total Fragments.
+const SKF_NUMBERS: usize = 4;
 
 impl Channel {
     /// From what IKE_SA_INIT agreed (RFC 7296 section 2.14).
@@ -53,7 +86,12 @@ impl Channel {
         shared: &Secret,
     ) -> Result<Self, CryptoError> {
         let seed = skeyseed_rekey(self.prf, &self.keys.sk_d, shared, ni, nr);
-        Self::from_seed(provider, suite, initiator, spis, (ni, nr), &seed)
+        let mut next = Self::from_seed(provider, suite, initiator, spis, (ni, nr), &seed)?;
+        // Negotiated in IKE_SA_INIT for all that follows (RFC 7383 section 2.3).
+        if let Some(fragmentation) = &self.fragmentation {
+            next.allow_fragments(fragmentation.largest);
+        }
+        Ok(next)
     }
 
     fn from_seed(
@@ -79,41 +117,172 @@ impl Channel {
             outbound,
             inbound,
             counter: 0,
+            fragmentation: None,
         })
     }
 
-    /// A whole message with these payloads in its SK payload.
-    pub fn seal(&mut self, envelope: &Envelope, chain: &PayloadChain) -> Result<Vec<u8>, CryptoError> {
-        let block = self.outbound.block_len().max(1);
+    /// Both sides support fragmentation: messages larger than this leave in fragments.
+    pub fn allow_fragments(&mut self, largest: usize) {
+        match &mut self.fragmentation {
+            Some(fragmentation) => fragmentation.largest = largest,
+            None => {
+                self.fragmentation = Some(Fragmentation {
+                    largest,
+                    requests: Collector::default(),
+                    responses: Collector::default(),
+                });
+            }
+        }
+    }
+
+    /// Messages larger than this leave in fragments, if the peer supports it.
+    pub fn set_largest(&mut self, largest: usize) {
+        if let Some(fragmentation) = &mut self.fragmentation {
+            fragmentation.largest = largest;
+        }
+    }
+
+    /// A message with these payloads in its SK payload, or in SKF payloads if it is too large for one datagram.
+    pub fn seal(&mut self, envelope: &Envelope, chain: &PayloadChain) -> Result<Datagrams, CryptoError> {
         let inner = chain.bytes();
-        let padding = (block - (inner.len() + 1) % block) % block;
-        let mut plain = Vec::with_capacity(inner.len() + padding + 1);
+        let (iv, icv) = (self.outbound.iv_len(), self.outbound.icv_len());
+        let largest = self.fragmentation.as_ref().map_or(MAX_DATAGRAM, |f| f.largest);
+        let whole = HEADER_LEN + GENERIC_HEADER_LEN + iv + self.padded(inner.len()) + icv;
+        if whole <= largest {
+            let plain = self.pad(inner)?;
+            let (packet, header_len) = v2::sk_frame(envelope.header(), chain.first(), iv, &plain, icv);
+            return self.protect(packet, header_len).map(Datagrams::from);
+        }
+        if self.fragmentation.is_none() {
+            return Err(CryptoError::Length);
+        }
+        let room = largest.saturating_sub(HEADER_LEN + GENERIC_HEADER_LEN + SKF_NUMBERS + iv + icv);
+        // The last octet of each is the pad length.
+        let piece = (room - room % self.block()).saturating_sub(1).max(1);
+        let pieces: Vec<&[u8]> = inner.chunks(piece).collect();
+        let total = u16::try_from(pieces.len()).map_err(|_| CryptoError::Length)?;
+        let mut list = Vec::with_capacity(pieces.len());
+        for (number, piece) in (1..=total).zip(pieces) {
+            let first = if number == 1 { chain.first() } else { PayloadType::NONE };
+            let plain = self.pad(piece)?;
+            let (packet, header_len) = v2::skf_frame(envelope.header(), first, number, total, iv, &plain, icv);
+            list.push(self.protect(packet, header_len)?);
+        }
+        Ok(Datagrams::fragments(list))
+    }
+
+    fn block(&self) -> usize {
+        self.outbound.block_len().max(1)
+    }
+
+    /// Octets with padding and pad length.
+    fn padded(&self, inner: usize) -> usize {
+        (inner + 1).next_multiple_of(self.block())
+    }
+
+    fn pad(&self, inner: &[u8]) -> Result<Vec<u8>, CryptoError> {
+        let length = self.padded(inner.len());
+        let padding = length - inner.len() - 1;
+        let mut plain = Vec::with_capacity(length);
         plain.extend_from_slice(inner);
         plain.resize(inner.len() + padding, 0);
         plain.push(u8::try_from(padding).map_err(|_| CryptoError::Length)?);
-        let (iv, icv) = (self.outbound.iv_len(), self.outbound.icv_len());
-        let (mut packet, header_len) = v2::sk_frame(envelope.header(), chain.first(), iv, &plain, icv);
+        Ok(plain)
+    }
+
+    fn protect(&mut self, mut packet: Vec<u8>, header_len: usize) -> Result<Vec<u8>, CryptoError> {
         self.counter = self.counter.checked_add(1).ok_or(CryptoError::Exhausted)?;
         self.outbound.seal(&mut packet, header_len, self.counter, None)?;
         Ok(packet)
     }
 
-    /// Verifies and decrypts. One outcome for every fault, so that nothing tells padding from integrity.
-    pub fn open(&self, message: &Message<'_>) -> Option<Opened> {
-        let sk = message
-            .payloads()
-            .filter_map(Result::ok)
-            .find(|p| p.kind == PayloadType::SK)?;
-        // SK is the last payload, so everything before its body is authenticated as it came.
-        let header_len = message.bytes.len().checked_sub(sk.body.len())?;
+    /// Verifies and decrypts; fragments are collected. One outcome for every fault, so that nothing tells padding from
+    /// integrity.
+    pub fn open(&mut self, message: &Message<'_>) -> Arrived {
+        let Some(last) = last_payload(message) else {
+            return Arrived::Nothing("message that does not open");
+        };
+        if last.kind == PayloadType::SKF {
+            return self.open_fragment(message, &last);
+        }
+        let Some(inner) = self.decrypt(message, last.body.len()) else {
+            return Arrived::Nothing("message that does not open");
+        };
+        if let Some(fragmentation) = &mut self.fragmentation {
+            fragmentation.collector(message).clear();
+        }
+        Arrived::Message(Opened {
+            first: last.next,
+            bytes: inner,
+            size: message.bytes.len(),
+            datagram: message.bytes.to_vec(),
+        })
+    }
+
+    /// The order of checks is that of RFC 7383 section 2.6.
+    fn open_fragment(&mut self, message: &Message<'_>, skf: &RawPayload<'_>) -> Arrived {
+        let Some(fragmentation) = &mut self.fragmentation else {
+            return Arrived::Nothing("fragment, and fragmentation was not agreed");
+        };
+        let Ok(fragment) = Fragment::parse(skf.body) else {
+            return Arrived::Nothing("message that does not open");
+        };
+        let at = Position {
+            message_id: message.header.message_id,
+            number: fragment.number,
+            total: fragment.total,
+        };
+        if let Err(reason) = fragmentation.collector(message).wants(at) {
+            return Arrived::Nothing(reason);
+        }
+        let Some(piece) = self.decrypt(message, fragment.body.len()) else {
+            return Arrived::Nothing("message that does not open");
+        };
+        let Some(fragmentation) = &mut self.fragmentation else {
+            return Arrived::Part;
+        };
+        match fragmentation.collector(message).add(at, skf.next, piece, message.bytes) {
+            Ok(None) => Arrived::Part,
+            Ok(Some(whole)) => Arrived::Message(Opened {
+                first: whole.first,
+                bytes: whole.inner,
+                size: whole.size,
+                datagram: whole.first_datagram,
+            }),
+            Err(reason) => Arrived::Nothing(reason),
+        }
+    }
+
+    /// Whether this is an authentic request that was answered before: any whole message, of fragments only the first,
+    /// so that the answer leaves once (RFC 7383 section 2.6.1).
+    pub fn is_repetition(&self, message: &Message<'_>) -> bool {
+        let Some(last) = last_payload(message) else {
+            return false;
+        };
+        let sealed = match last.kind {
+            PayloadType::SKF => Fragment::parse(last.body)
+                .ok()
+                .filter(|f| f.number == 1 && self.fragmentation.is_some())
+                .map(|f| f.body.len()),
+            _ => Some(last.body.len()),
+        };
+        sealed.is_some_and(|sealed| self.decrypt(message, sealed).is_some())
+    }
+
+    /// `sealed`: octets of IV, ciphertext and ICV, which end the message; all before them is authenticated as it came.
+    fn decrypt(&self, message: &Message<'_>, sealed: usize) -> Option<Vec<u8>> {
+        let header_len = message.bytes.len().checked_sub(sealed)?;
         let mut packet = message.bytes.to_vec();
         let plain = self.inbound.open(&mut packet, header_len, None).ok()?;
         let (padding, rest) = plain.split_last()?;
         let inner = rest.get(..rest.len().checked_sub(usize::from(*padding))?)?;
-        Some(Opened {
-            first: sk.next,
-            bytes: inner.to_vec(),
-        })
+        Some(inner.to_vec())
+    }
+
+    /// Octets of messages that are not whole yet.
+    pub fn fragment_octets(&self) -> usize {
+        let all = self.fragmentation.iter().flat_map(|f| [&f.requests, &f.responses]);
+        all.map(Collector::octets).sum()
     }
 
     pub fn key_log(&self, spi_i: Spi, spi_r: Spi) -> KeyLog {
@@ -127,4 +296,30 @@ impl Channel {
             sk_ar: self.keys.sk_ar.clone(),
         }
     }
+}
+
+/// Why a message of ours cannot leave.
+pub(crate) fn unsealed(error: CryptoError) -> Cause {
+    Cause::Local(match error {
+        CryptoError::Length => "our message fits into no datagram, and fragments were not agreed on".into(),
+        other => other.to_string(),
+    })
+}
+
+impl Fragmentation {
+    fn collector(&mut self, message: &Message<'_>) -> &mut Collector {
+        if message.header.flags.is_response() {
+            &mut self.responses
+        } else {
+            &mut self.requests
+        }
+    }
+}
+
+/// The payload that the others are in: it must come last (RFC 7296 section 3.14, RFC 7383 section 2.5).
+fn last_payload<'a>(message: &Message<'a>) -> Option<RawPayload<'a>> {
+    message
+        .payloads()
+        .filter_map(Result::ok)
+        .find(|p| p.kind == PayloadType::SK || p.kind == PayloadType::SKF)
 }

@@ -12,6 +12,7 @@ use handfast_wire::v2::{Message, PayloadChain};
 
 use crate::child::sa::ChildSa;
 use crate::context::{Asker, Context};
+use crate::datagrams::Datagrams;
 use crate::endpoint::timers::{Reason, earlier};
 use crate::event::Event;
 use crate::input::Answer;
@@ -19,7 +20,7 @@ use crate::output::{Question, Ticket, Transmit, TransmitKind};
 use crate::refusal::{Cause, Party, Refusal};
 use crate::retransmit::Due;
 use crate::time::Instant;
-use crate::v2::channel::Channel;
+use crate::v2::channel::{Arrived, Channel};
 use crate::v2::exchange::collision::Rival;
 use crate::v2::exchange::create_child::{self, Incoming};
 use crate::v2::exchange::rekey_child::Aim;
@@ -47,10 +48,10 @@ pub(crate) struct Established {
     pub next_out: u32,
     /// Message ID of the peer's next request.
     next_in: u32,
-    /// The peer's last request.
+    /// The peer's last request: its datagram, of fragments the first.
     last_request: Vec<u8>,
     /// Our answer to it, sent again if the request is.
-    last_response: Option<Vec<u8>>,
+    last_response: Option<Datagrams>,
     pub turn: Turn,
     pub queue: VecDeque<Work>,
     /// When the peer last proved that it lives.
@@ -404,7 +405,7 @@ impl Established {
         if id.checked_add(1) == Some(self.next_in) {
             // Answered before: the same answer, and the exchange does not run twice (section 2.1). Only a true
             // repetition opens; anyone else gets nothing.
-            if self.channel.open(message).is_some()
+            if self.channel.is_repetition(message)
                 && let Some(bytes) = self.last_response.clone()
             {
                 sa.resend(cx, bytes);
@@ -415,24 +416,24 @@ impl Established {
             sa.dropped(cx, "message ID outside the window");
             return Ok(State::Established(self));
         }
-        let Some(opened) = self.channel.open(message) else {
-            sa.dropped(cx, "request that does not open");
-            return Ok(State::Established(self));
+        let opened = match self.channel.open(message) {
+            Arrived::Message(opened) => opened,
+            Arrived::Part => return Ok(State::Established(self)),
+            Arrived::Nothing(why) => {
+                sa.dropped(cx, why);
+                return Ok(State::Established(self));
+            }
         };
         self.last_heard = cx.now;
-        self.last_request = message.bytes.to_vec();
-        sa.received(
-            cx,
-            message.bytes.len(),
-            describe_v2(header, opened.first, &opened.bytes),
-        );
+        self.last_request.clone_from(&opened.datagram);
+        sa.received(cx, opened.size, describe_v2(header, opened.first, &opened.bytes));
         let envelope = self.envelope(sa, header.exchange, true, id);
         let parsed = match Parsed::read(opened.first, &opened.bytes) {
             Ok(parsed) => parsed,
             Err(cause) => return self.answer_fault(sa, cx, envelope, cause),
         };
         match header.exchange {
-            ExchangeType::INFORMATIONAL => exchange::informational(self, sa, cx, envelope, &parsed, message.bytes),
+            ExchangeType::INFORMATIONAL => exchange::informational(self, sa, cx, envelope, &parsed, &opened.datagram),
             ExchangeType::CREATE_CHILD_SA => create_child::request(self, sa, cx, envelope, &parsed),
             _ => self.answer_fault(sa, cx, envelope, Cause::Syntax("exchange not expected here".into())),
         }
@@ -471,7 +472,7 @@ impl Established {
     /// The SA ends with the last answer, which must survive it.
     pub fn farewell(&self, sa: &Sa, cx: &mut Context, request: &[u8]) {
         if let Some(response) = self.last_response.clone() {
-            sa.farewell(cx, request, response);
+            sa.farewell(cx, request, &response);
         }
     }
 

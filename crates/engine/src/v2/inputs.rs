@@ -90,6 +90,16 @@ impl State {
         matches!(self, Self::MakingKey(_) | Self::InitSent(_) | Self::Agreeing(_))
     }
 
+    /// Octets of messages that are not whole yet.
+    pub fn fragment_octets(&self) -> usize {
+        match self {
+            Self::AuthSent(s) => s.fragment_octets(),
+            Self::HalfOpen(s) => s.channel.fragment_octets(),
+            Self::Established(s) => s.channel.fragment_octets(),
+            _ => 0,
+        }
+    }
+
     /// Whether this child belongs to it.
     pub fn has_child(&self, child: ChildId) -> bool {
         matches!(self, Self::Established(s) if s.children.iter().any(|c| c.id == child))

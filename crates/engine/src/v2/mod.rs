@@ -8,6 +8,7 @@ pub(crate) mod child_choice;
 pub(crate) mod child_offer;
 pub(crate) mod established;
 pub(crate) mod exchange;
+pub(crate) mod fragments;
 pub(crate) mod further;
 pub(crate) mod inputs;
 pub(crate) mod install;

@@ -8,6 +8,7 @@ use crate::child::sa::ChildSa;
 use crate::context::Context;
 use crate::policy::{ChildPolicy, Connection};
 use crate::v2::established::Established;
+use crate::v2::fragments;
 use crate::v2::state::{Sa, State, record};
 
 impl State {
@@ -32,8 +33,17 @@ impl State {
 }
 
 impl Established {
+    /// Our messages are to be no larger than its connection says.
+    pub fn apply_fragment_size(&mut self, sa: &Sa) {
+        if let Some(size) = self.parties.connection.fragment_size {
+            let largest = fragments::largest(size, sa.path.remote.is_ipv6());
+            self.channel.set_largest(largest);
+        }
+    }
+
     pub fn take_settings(&mut self, sa: &Sa, cx: &mut Context, now: &Arc<Connection>) {
         let before = std::mem::replace(&mut self.parties.connection, now.clone());
+        self.apply_fragment_size(sa);
         if before.keepalive != now.keepalive {
             self.keepalive_due = cx.now + now.keepalive;
         }

@@ -21,6 +21,7 @@ use crate::retransmit::{Due, Pending};
 use crate::time::Instant;
 use crate::v2::auth_initiator;
 use crate::v2::channel::Channel;
+use crate::v2::fragments;
 use crate::v2::message::{Envelope, Parsed, push_notify};
 use crate::v2::rules;
 use crate::v2::state::{Next, Sa, State, refuse};
@@ -46,6 +47,7 @@ pub(crate) struct InitSent {
     ni: Vec<u8>,
     cookie: Vec<u8>,
     restarts: u8,
+    request: Vec<u8>,
     pending: Pending,
     /// An error that anyone could have sent; it counts if nothing better comes before the next retransmission
     /// (RFC 7296 section 2.21.1).
@@ -61,6 +63,8 @@ pub(crate) struct Agreeing {
     pub nr: Vec<u8>,
     pub request: Vec<u8>,
     pub response: Vec<u8>,
+    /// The peer can put fragments together.
+    fragments: bool,
 }
 
 /// Begins: asks for a key pair in the group offered first.
@@ -142,12 +146,15 @@ fn send(
     }));
     chain.push(&Payload::Nonce(Nonce { data: &ni }));
     push_nat_detection(&mut chain, sa, cx, connection.udp_encapsulation);
+    if connection.fragment_size.is_some() {
+        push_notify(&mut chain, NotifyType::IKEV2_FRAGMENTATION_SUPPORTED, &[]);
+    }
     let envelope = init_envelope(sa, false);
     let bytes = v2::message(envelope.header(), &chain);
     let summary = describe_v2(envelope.header(), chain.first(), chain.bytes());
     let pending = Pending::new(bytes.clone(), cx.now, connection.retransmit);
     sa.record_attempt(cx, &connection, String::new());
-    sa.send(cx, bytes, summary);
+    sa.send(cx, bytes.clone(), summary);
     State::InitSent(InitSent {
         connection,
         key,
@@ -155,6 +162,7 @@ fn send(
         ni,
         cookie,
         restarts,
+        request: bytes,
         pending,
         complaint: None,
     })
@@ -261,8 +269,9 @@ impl InitSent {
                     suite: choice,
                     ni: self.ni,
                     nr,
-                    request: self.pending.bytes,
+                    request: self.request,
                     response: message.bytes.to_vec(),
+                    fragments: parsed.notify(NotifyType::IKEV2_FRAGMENTATION_SUPPORTED).is_some(),
                 }))
             }
             Err(refusal) => Ok(State::InitSent(self.complain(refusal))),
@@ -370,7 +379,12 @@ impl Agreeing {
             )
         });
         match channel {
-            Ok(channel) => auth_initiator::send(self, sa, cx, channel),
+            Ok(mut channel) => {
+                if let Some(size) = self.connection.fragment_size.filter(|_| self.fragments) {
+                    channel.allow_fragments(fragments::largest(size, sa.path.remote.is_ipv6()));
+                }
+                auth_initiator::send(self, sa, cx, channel)
+            }
             Err(e) => {
                 let cause = Cause::KeyExchange(e.to_string());
                 refuse(Refusal::new(Party::Us, cause).look_at(&self.connection.place))

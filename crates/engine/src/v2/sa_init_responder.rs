@@ -20,6 +20,7 @@ use crate::policy::{Connection, UdpEncapsulation};
 use crate::refusal::{Cause, Party, Refusal};
 use crate::v2::auth_responder::HalfOpen;
 use crate::v2::channel::Channel;
+use crate::v2::fragments;
 use crate::v2::message::{Envelope, Parsed, push_notify};
 use crate::v2::rules;
 use crate::v2::sa_init::{init_envelope, push_nat_detection, push_sa};
@@ -36,6 +37,8 @@ pub(crate) struct FirstMessage {
     nat_sources: Vec<Vec<u8>>,
     nat_destination: Option<Vec<u8>>,
     udp: UdpEncapsulation,
+    /// Above this our messages leave in fragments, if both sides can.
+    fragment_size: Option<u16>,
     request: Vec<u8>,
     summary: String,
 }
@@ -129,6 +132,8 @@ pub(crate) fn read(
         nat_sources: sources.into_iter().map(<[u8]>::to_vec).collect(),
         nat_destination: destination.map(<[u8]>::to_vec),
         udp: connection.udp_encapsulation,
+        fragment_size: (connection.fragment_size)
+            .filter(|_| parsed.notify(NotifyType::IKEV2_FRAGMENTATION_SUPPORTED).is_some()),
         request: message.bytes.to_vec(),
         summary: describe_v2(message.header, message.header.next_payload, body),
     })
@@ -184,7 +189,7 @@ impl Responding {
         let suite = first.choice.suite;
         let nr = cx.rng.bytes::<32>().to_vec();
         let keyed = result.and_then(|(public, shared)| {
-            let channel = Channel::new(
+            let mut channel = Channel::new(
                 cx.provider,
                 suite,
                 false,
@@ -192,6 +197,9 @@ impl Responding {
                 (&first.ni, &nr),
                 &shared,
             )?;
+            if let Some(size) = first.fragment_size {
+                channel.allow_fragments(fragments::largest(size, sa.path.remote.is_ipv6()));
+            }
             Ok((public, channel))
         });
         let (public, channel) = match keyed {
@@ -215,6 +223,9 @@ impl Responding {
         }));
         chain.push(&Payload::Nonce(Nonce { data: &nr }));
         push_nat_detection(&mut chain, sa, cx, first.udp);
+        if first.fragment_size.is_some() {
+            push_notify(&mut chain, NotifyType::IKEV2_FRAGMENTATION_SUPPORTED, &[]);
+        }
         let envelope = init_envelope(sa, true);
         let response = v2::message(envelope.header(), &chain);
         // To an address not yet proven, never more than twice what it sent.

@@ -11,6 +11,7 @@ use crate::input::Answer;
 use crate::output::Ticket;
 use crate::refusal::{Cause, Party, Refusal};
 use crate::retransmit::Pending;
+use crate::v2::channel::{Arrived, unsealed};
 use crate::v2::established::Established;
 use crate::v2::exchange::rekey_child::{self, Then, Working};
 use crate::v2::exchange::{self, Sent, Work, rekey_ike};
@@ -116,7 +117,7 @@ impl Established {
         let envelope = self.envelope(sa, exchange, false, id);
         let bytes = match self.channel.seal(&envelope, chain) {
             Ok(bytes) => bytes,
-            Err(e) => return refuse(Refusal::new(Party::Us, Cause::Local(e.to_string()))),
+            Err(e) => return refuse(Refusal::new(Party::Us, unsealed(e))),
         };
         // RFC 7296 section 2.2: an SA whose message IDs are used up ends; in practice it is replaced long before.
         let Some(next) = self.next_out.checked_add(1) else {
@@ -146,14 +147,22 @@ impl Established {
     pub fn on_response(mut self: Box<Self>, sa: &mut Sa, cx: &mut Context, message: &Message<'_>) -> Next {
         let id = message.header.message_id;
         let awaited = matches!(&self.turn, Turn::Waiting(o) if o.id == id);
-        let opened = if awaited { self.channel.open(message) } else { None };
-        let Some(opened) = opened else {
-            sa.dropped(cx, "response that is not awaited or does not open");
-            return Ok(State::Established(self));
+        let arrived = if awaited {
+            self.channel.open(message)
+        } else {
+            Arrived::Nothing("response that is not awaited")
+        };
+        let opened = match arrived {
+            Arrived::Message(opened) => opened,
+            Arrived::Part => return Ok(State::Established(self)),
+            Arrived::Nothing(why) => {
+                sa.dropped(cx, why);
+                return Ok(State::Established(self));
+            }
         };
         self.last_heard = cx.now;
         let summary = describe_v2(message.header, opened.first, &opened.bytes);
-        sa.received(cx, message.bytes.len(), summary);
+        sa.received(cx, opened.size, summary);
         let Turn::Waiting(outstanding) = std::mem::replace(&mut self.turn, Turn::Idle) else {
             return Ok(State::Established(self));
         };
