@@ -1,7 +1,11 @@
 //! A message on one line: `IKE_SA_INIT request 0 [SA KE No N(NATD_S_IP) N(FRAG_SUP)]`. Never fails: what cannot be
 //! read is said to be so in its place. The text holds only names and numbers, nothing that the peer wrote.
 
+mod v1;
+
 use std::fmt::Write as _;
+
+pub use v1::{describe_v1, describe_v1_chain, describe_v1_header, describe_v1_message};
 
 use crate::header::{Header, PayloadType};
 use crate::numbers::{NotifyType, Protocol};

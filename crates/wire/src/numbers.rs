@@ -47,6 +47,7 @@ macro_rules! numbers {
 pub(crate) use numbers;
 
 mod notify;
+pub mod v1;
 
 pub use notify::NotifyType;
 
