@@ -7,8 +7,6 @@ use handfast_config::Loaded;
 use handfast_engine::input::Rekey;
 use handfast_engine::policy::Ports;
 use handfast_engine::{Answer, Command, Event, Input, Instant, Ticket};
-use handfast_esp::udp_encap::Datagram4500;
-use handfast_plane::{Inbound, Outbound};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
@@ -17,22 +15,19 @@ use crate::commands;
 use crate::control::{Call, Request, Server};
 use crate::keylog::KeyLogWriter;
 use crate::logging::{self, EventLog};
-use crate::net::raw_esp::{RawEsp, ReceivedEsp};
+use crate::net::raw_esp::RawEsp;
 use crate::net::routes::{RouteSettings, Routes, remove_leftovers};
 use crate::net::tun::{Tun, TunSettings};
 use crate::net::udp::{UdpConfig, UdpSet};
 use crate::net::{DEFAULT_MARK, harden};
 use crate::reload::{self, Settings};
 use crate::runtime::core::Core;
-use crate::runtime::edges::{Edges, send_esp};
+use crate::runtime::edges::Edges;
+use crate::runtime::traffic::Traffic;
 use crate::runtime::{now, until};
 use crate::tunnels;
 use crate::waiting::Waiting;
 
-/// Packets taken from one source before the others have their turn.
-const BURST: usize = 256;
-/// The largest IP packet.
-const PACKET: usize = 65_536;
 /// The longest a shutdown lasts, should the engine not report its end.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(6);
 
@@ -85,19 +80,14 @@ struct Daemon {
     answers: UnboundedReceiver<(Ticket, Answer)>,
     waiting: Waiting,
     log: EventLog,
-    /// Packets of the host, before sealing.
-    plain: Vec<u8>,
-    /// Packets sealed.
-    sealed: Vec<u8>,
-    /// Packets of IP protocol 50 received.
-    esp: Vec<u8>,
+    traffic: Traffic,
     idle: bool,
 }
 
 /// What woke the loop.
 enum Wake {
-    /// Something to read; if it was IP protocol 50, the first packet is read already.
-    Packets(Option<ReceivedEsp>),
+    /// Something to read.
+    Packets,
     Answer(Ticket, Answer),
     Call(Call),
     Deadline,
@@ -171,9 +161,7 @@ impl Daemon {
             answers,
             waiting: Waiting::default(),
             log: EventLog::default(),
-            plain: vec![0; PACKET],
-            sealed: Vec::new(),
-            esp: vec![0; PACKET],
+            traffic: Traffic::default(),
             idle: false,
         })
     }
@@ -189,11 +177,18 @@ impl Daemon {
             let engine = self.core.engine.deadline().map(|(at, _)| at);
             let deadline = [engine, stop_by].into_iter().flatten().min();
             match self.wake(deadline, [&mut terminate, &mut interrupt, &mut hangup]).await {
-                Wake::Packets(esp) => {
+                Wake::Packets => {
                     // Whoever woke us, each has its turn: a flood on one must not starve the others.
-                    self.read_udp();
-                    self.read_esp(esp);
-                    self.read_tun();
+                    let Self {
+                        core,
+                        edges,
+                        tun,
+                        traffic,
+                        ..
+                    } = self;
+                    traffic.inbound_udp(tun, core, edges);
+                    traffic.inbound_esp(tun, &mut core.plane, &mut edges.raw);
+                    traffic.outbound(tun, &mut core.plane, edges);
                 }
                 Wake::Answer(ticket, answer) => self.core.feed(now(), Input::Answer(ticket, answer), &mut self.edges),
                 Wake::Call(call) => self.on_call(call).await,
@@ -225,9 +220,9 @@ impl Daemon {
             Some((ticket, answer)) = self.answers.recv() => Wake::Answer(ticket, answer),
             call = self.control.next() => Wake::Call(call),
             () = tokio::time::sleep(until(deadline)) => Wake::Deadline,
-            _ = self.edges.udp.readable() => Wake::Packets(None),
-            Ok(first) = self.edges.raw.recv(&mut self.esp) => Wake::Packets(Some(first)),
-            _ = self.tun.readable() => Wake::Packets(None),
+            _ = self.edges.udp.readable() => Wake::Packets,
+            _ = self.edges.raw.readable() => Wake::Packets,
+            _ = self.tun.readable() => Wake::Packets,
         }
     }
 
@@ -246,72 +241,6 @@ impl Daemon {
             self.log.event(&event);
             self.idle |= matches!(event, Event::Idle);
             self.waiting.on_event(&event);
-        }
-    }
-
-    fn read_udp(&mut self) {
-        for _ in 0..BURST {
-            let Ok((received, datagram)) = self.edges.udp.try_next() else {
-                return;
-            };
-            let from_natt = received.local.port() == self.edges.ports.natt;
-            match Datagram4500::classify(datagram) {
-                Datagram4500::Esp(_) if from_natt => {
-                    let from = (received.remote.ip(), received.remote.port());
-                    deliver(self.core.plane.inbound(datagram, Some(from)), &self.tun);
-                }
-                Datagram4500::Ike(message) if from_natt => {
-                    let bytes = message.to_vec();
-                    self.on_ike(received.local, received.remote, &bytes);
-                }
-                _ if !from_natt => {
-                    let bytes = datagram.to_vec();
-                    self.on_ike(received.local, received.remote, &bytes);
-                }
-                _ => {}
-            }
-        }
-    }
-
-    fn on_ike(&mut self, local: std::net::SocketAddr, remote: std::net::SocketAddr, bytes: &[u8]) {
-        self.core
-            .feed(now(), Input::Datagram { local, remote, bytes }, &mut self.edges);
-    }
-
-    fn read_esp(&mut self, first: Option<ReceivedEsp>) {
-        let mut first = first;
-        for _ in 0..BURST {
-            let next = first.take().map_or_else(|| self.edges.raw.try_recv(&mut self.esp), Ok);
-            let Ok(received) = next else { return };
-            if let Some(packet) = self.esp.get_mut(received.esp) {
-                deliver(self.core.plane.inbound(packet, None), &self.tun);
-            }
-        }
-    }
-
-    fn read_tun(&mut self) {
-        for _ in 0..BURST {
-            let Ok(length) = self.tun.try_recv(&mut self.plain) else {
-                return;
-            };
-            let Some(packet) = self.plain.get(..length) else {
-                continue;
-            };
-            self.sealed.clear();
-            match self.core.plane.outbound(packet, &mut self.sealed) {
-                Outbound::Send { path, segment_len, .. } => {
-                    let sent = send_esp(&self.edges.udp, Some(&self.edges.raw), &path, &self.sealed, segment_len);
-                    if let Err(error) = sent {
-                        tracing::trace!(%error, "ESP packet not sent");
-                    }
-                }
-                Outbound::TooBig { reply, .. } if !reply.is_empty() => {
-                    self.tun
-                        .try_send(&reply)
-                        .unwrap_or_else(|error| tracing::trace!(%error, "ICMP not delivered"));
-                }
-                other => tracing::trace!(?other, "packet not carried"),
-            }
         }
     }
 
@@ -360,16 +289,5 @@ impl Daemon {
             tracing::error!(%error, "routes could not be removed");
         }
         tracing::info!("stopped");
-    }
-}
-
-/// Gives an opened packet to the host.
-fn deliver(inbound: Inbound<'_>, tun: &Tun) {
-    match inbound {
-        Inbound::Deliver { packet, .. } => {
-            tun.try_send(packet)
-                .unwrap_or_else(|error| tracing::trace!(%error, "packet not delivered"));
-        }
-        Inbound::Drop(reason) => tracing::trace!(?reason, "ESP packet dropped"),
     }
 }

@@ -5,8 +5,8 @@ mod net_support;
 
 use std::net::IpAddr;
 
-use handfast::net::{DEFAULT_MARK, RawEsp};
-use net_support::{Namespace, in_namespace, ip};
+use handfast::net::{DEFAULT_MARK, EspBurst, RawEsp};
+use net_support::{Namespace, add_address, in_namespace};
 
 fn address(text: &str) -> IpAddr {
     text.parse().unwrap()
@@ -14,7 +14,7 @@ fn address(text: &str) -> IpAddr {
 
 fn add_addresses() {
     for local in ["10.0.0.1/24", "10.0.0.2/24", "fd00::1/64", "fd00::2/64"] {
-        ip(&format!("addr add {local} dev lo"));
+        add_address(local, "lo");
     }
 }
 
@@ -80,9 +80,9 @@ fn larger_than_the_path_is_fragmented_and_reassembled() {
         let peer = Namespace::new();
         peer.connect("out", "in");
         for local in ["10.0.0.1/24", "fd00::1/64"] {
-            ip(&format!("addr add {local} dev out"));
+            add_address(local, "out");
         }
-        peer.run(|| ["10.0.0.9/24", "fd00::9/64"].map(|a| ip(&format!("addr add {a} dev in"))));
+        peer.run(|| ["10.0.0.9/24", "fd00::9/64"].map(|a| add_address(a, "in")));
         let here = RawEsp::bind(&[], DEFAULT_MARK).unwrap();
         for (local, remote) in [("10.0.0.1", "10.0.0.9"), ("fd00::1", "fd00::9")] {
             let (ready, is_ready) = std::sync::mpsc::channel();
@@ -110,6 +110,40 @@ fn larger_than_the_path_is_fragmented_and_reassembled() {
                 let received = told.recv_timeout(std::time::Duration::from_secs(5)).unwrap();
                 assert_eq!(received, (address(remote), address(local), vec![5; 4000]));
             });
+        }
+    });
+}
+
+#[test]
+fn several_leave_at_once_and_arrive_together() {
+    in_namespace(|| async {
+        add_addresses();
+        let mut raw = RawEsp::bind(&[], DEFAULT_MARK).unwrap();
+        let mut burst = EspBurst::default();
+        for (local, remote) in PAIRS {
+            // 150 packets of 700 octets and one shorter: more than one system call takes.
+            let esp: Vec<u8> = (0..105_100u32).map(|i| (i / 700) as u8).collect();
+            raw.send_each(address(local), address(remote), &esp, 700, 0xb9).unwrap();
+            let mut received = Vec::new();
+            while received.len() < 151 {
+                raw.readable().await.unwrap();
+                // Ready does not mean that there is one left.
+                if raw.try_burst(&mut burst).is_ok() {
+                    received.extend(burst.packets().map(|(from, packet)| {
+                        assert_eq!(
+                            (from.local, from.remote, from.ecn),
+                            (address(remote), address(local), 1)
+                        );
+                        packet.to_vec()
+                    }));
+                }
+            }
+            let expected: Vec<_> = esp.chunks(700).map(<[u8]>::to_vec).collect();
+            assert_eq!(received, expected);
+            assert_eq!(
+                raw.try_burst(&mut burst).unwrap_err().kind(),
+                std::io::ErrorKind::WouldBlock
+            );
         }
     });
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use handfast::net::{RouteSettings, Routes, Tun, TunSettings, TunnelRoute, UdpConfig, UdpSet};
 use handfast::net::{path_mtu, remove_leftovers, source_address};
-use net_support::{Namespace, in_namespace, ip};
+use net_support::{Namespace, add_address, in_namespace, ip};
 
 fn route(remote: &str, locals: &[&str], peer: Option<&str>) -> TunnelRoute {
     let locals = locals.iter().map(|local| local.parse().unwrap()).collect();
@@ -30,13 +30,13 @@ impl Host {
         let peer = Namespace::new();
         peer.connect("out", "in");
         ip("addr add 192.0.2.1/24 dev out");
-        ip("addr add 2001:db8::1/64 dev out");
+        add_address("2001:db8::1/64", "out");
         peer.connect("lan", "lan-end");
         ip("addr add 10.1.0.1/16 dev lan");
         ip("addr add fd01::1/64 dev lan nodad");
         ip("route add default via 192.0.2.9");
         ip("route add default via 2001:db8::9");
-        peer.run(|| ["192.0.2.9/24", "2001:db8::9/64"].map(|a| ip(&format!("addr add {a} dev in"))));
+        peer.run(|| ["192.0.2.9/24", "2001:db8::9/64"].map(|a| add_address(a, "in")));
         Host {
             tun: Some(Tun::open(&TunSettings::default()).unwrap()),
             peer,
@@ -123,7 +123,7 @@ fn marked_packets_leave_by_the_cable_and_unmarked_ones_enter_the_tunnel() {
 
         let other = tokio::net::UdpSocket::bind("0.0.0.0:0").await.unwrap();
         other.send_to(b"other", to).await.unwrap();
-        let len = host.tun.as_ref().unwrap().recv(&mut buf).await.unwrap();
+        let (len, _) = host.tun.as_ref().unwrap().recv(&mut buf).await.unwrap();
         assert_eq!(
             (&buf[12..20], &buf[28..len]),
             (&[10, 1, 0, 1, 192, 0, 2, 9][..], &b"other"[..])

@@ -6,8 +6,8 @@ mod net_support;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
-use handfast::net::{NetError, UdpConfig, UdpSet};
-use net_support::{Namespace, in_namespace, ip};
+use handfast::net::{Burst, NetError, UdpConfig, UdpSet};
+use net_support::{Namespace, add_address, in_namespace};
 
 fn config(addresses: &[&str], ports: &[u16]) -> UdpConfig {
     let addresses = addresses.iter().map(|address| address.parse().unwrap()).collect();
@@ -80,7 +80,7 @@ async fn a_burst_arrives_whole_and_in_order() {
     // 20 datagrams of 700 octets and one shorter, by one call where the kernel can.
     let bytes: Vec<u8> = (0..14_100u32).map(|i| (i / 700) as u8).collect();
     assert!(client.max_segments() >= 21, "{}", client.max_segments());
-    client.send_segments(from, to, &bytes, 700).unwrap();
+    client.send_segments(from, to, &bytes, 700, 0).unwrap();
     client.send(from, to, b"").unwrap();
     let mut whole = Vec::new();
     for expected in std::iter::repeat_n(700, 20).chain([100, 0]) {
@@ -90,6 +90,38 @@ async fn a_burst_arrives_whole_and_in_order() {
         whole.extend_from_slice(datagram);
     }
     assert_eq!(whole, bytes);
+}
+
+#[tokio::test]
+async fn more_than_one_call_takes_arrives_with_its_ecn() {
+    for host in ["127.0.0.1", "::1"] {
+        let mut server = UdpSet::bind(&config(&[host], &[0])).unwrap();
+        let client = UdpSet::bind(&config(&[host], &[0])).unwrap();
+        let (to, from) = (server.local_addrs()[0], client.local_addrs()[0]);
+        let bytes: Vec<u8> = (0..140_700u32).map(|i| (i / 1400) as u8).collect();
+        client.send_segments(from, to, &bytes, 1400, 0xba).unwrap();
+        client.send_segments(from, to, b"end", 1400, 0).unwrap();
+        let (mut whole, mut burst) = (Vec::new(), Burst::default());
+        while !whole.ends_with(b"end") {
+            server.readable().await.unwrap();
+            server.try_burst(&mut burst).unwrap();
+            for (received, datagram) in burst.datagrams() {
+                let expected = if datagram == b"end" {
+                    (3, 0)
+                } else {
+                    (datagram.len(), 2)
+                };
+                assert_eq!((received.len, received.ecn), expected);
+                assert!(received.len <= 1400);
+                whole.extend_from_slice(datagram);
+            }
+        }
+        assert_eq!(whole[..bytes.len()], bytes);
+        assert_eq!(
+            server.try_burst(&mut burst).unwrap_err().kind(),
+            std::io::ErrorKind::WouldBlock
+        );
+    }
 }
 
 #[tokio::test]
@@ -138,9 +170,9 @@ fn both_families_on_the_well_known_ports_from_elsewhere() {
         let peer = Namespace::new();
         peer.connect("out", "in");
         for local in ["10.0.0.1/24", "10.0.0.2/24", "fd00::1/64", "fd00::2/64"] {
-            ip(&format!("addr add {local} dev out"));
+            add_address(local, "out");
         }
-        peer.run(|| ["10.0.0.9/24", "fd00::9/64"].map(|a| ip(&format!("addr add {a} dev in"))));
+        peer.run(|| ["10.0.0.9/24", "fd00::9/64"].map(|a| add_address(a, "in")));
         let mut server = UdpSet::bind(&UdpConfig::default()).unwrap();
         let bound: Vec<String> = server.local_addrs().iter().map(ToString::to_string).collect();
         assert_eq!(bound, ["0.0.0.0:500", "[::]:500", "0.0.0.0:4500", "[::]:4500"]);
@@ -173,7 +205,7 @@ fn both_families_on_the_well_known_ports_from_elsewhere() {
         client.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
         let local = address("10.0.0.2:4500");
         server
-            .send_segments(local, address("10.0.0.9:7"), &[8; 3400], 1700)
+            .send_segments(local, address("10.0.0.9:7"), &[8; 3400], 1700, 0)
             .unwrap();
         for _ in 0..2 {
             assert_eq!(client.recv_from(&mut [0; 5000]).unwrap(), (1700, local));

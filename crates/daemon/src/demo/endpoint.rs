@@ -197,7 +197,7 @@ impl Endpoint {
 
     /// Sends a sealed packet past the capture.
     pub fn send_sealed(&self, path: &OuterPath, sealed: &[u8]) -> Result<(), String> {
-        send_esp(&self.udp, None, path, sealed, sealed.len()).map_err(|e| format!("loopback does not carry: {e}"))
+        send_esp(&self.udp, None, path, sealed, sealed.len(), 0).map_err(|e| format!("loopback does not carry: {e}"))
     }
 
     /// Sends a packet through the tunnel.

@@ -18,18 +18,20 @@ pub mod harden;
 pub mod host;
 pub mod raw_esp;
 pub mod routes;
+mod sending;
 pub mod subnet;
 mod sys;
 pub mod tun;
 pub mod udp;
+mod vnet;
 
 pub use error::NetError;
 pub use host::{path_mtu, resolve, source_address};
-pub use raw_esp::{RawEsp, ReceivedEsp};
+pub use raw_esp::{EspBurst, RawEsp, ReceivedEsp};
 pub use routes::{RouteSettings, Routes, TunnelRoute, remove_leftovers};
 pub use subnet::Subnet;
 pub use tun::{Tun, TunSettings};
-pub use udp::{Received, UdpConfig, UdpSet};
+pub use udp::{Burst, Received, UdpConfig, UdpSet};
 
 /// The firewall mark (`SO_MARK`) that Handfast's own packets carry unless configured otherwise: "HF" twice.
 pub const DEFAULT_MARK: u32 = 0x4846_4846;

@@ -2,23 +2,27 @@
 //!
 //! An IPv4 raw socket receives the IP header too, an IPv6 one does not. Packets arrive reassembled.
 
-use std::io::{self, IoSlice, IoSliceMut};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
+use std::io::{self, IoSliceMut};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsRawFd;
 use std::task::{Context, Poll};
 
-use nix::sys::socket::{
-    ControlMessage, ControlMessageOwned, MsgFlags, SockaddrIn, SockaddrIn6, SockaddrStorage, recvmsg, sendmsg,
-    setsockopt, sockopt,
-};
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrIn6, SockaddrStorage, recvmsg, setsockopt, sockopt};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+use super::sending::Sending;
 use super::{NetError, host, sys};
 
 /// IP protocol number of ESP.
 const ESP: i32 = 50;
+/// The ECN bits of TOS and traffic class.
+const ECN: u8 = 3;
+/// The largest IP packet.
+const PACKET: usize = 65_535;
+/// Room for packets received one after the other: the last one must find room whatever its size.
+const BURST: usize = PACKET + (128 << 10);
 /// Kernel buffer of each socket; the kernel grants what it may.
 const SOCKET_BUFFER: usize = 4 << 20;
 
@@ -31,6 +35,30 @@ pub struct ReceivedEsp {
     pub remote: IpAddr,
     /// Where in the buffer it lies.
     pub esp: std::ops::Range<usize>,
+    /// The ECN bits of its IP header (RFC 3168).
+    pub ecn: u8,
+}
+
+/// ESP packets that were received one after the other.
+#[derive(Debug, Default)]
+pub struct EspBurst {
+    buffer: Vec<u8>,
+    packets: Vec<ReceivedEsp>,
+}
+
+impl EspBurst {
+    /// All packets; they can be held at the same time.
+    pub fn packets(&mut self) -> impl Iterator<Item = (&ReceivedEsp, &mut [u8])> {
+        let mut rest = self.buffer.as_mut_slice();
+        let mut before = 0;
+        self.packets.iter().map(move |received| {
+            // They lie in the order in which they came.
+            let (_, from) = std::mem::take(&mut rest).split_at_mut(received.esp.start - before);
+            let (packet, after) = from.split_at_mut(received.esp.len());
+            (rest, before) = (after, received.esp.end);
+            (received, packet)
+        })
+    }
 }
 
 /// The raw sockets of a daemon, one of each address family.
@@ -90,16 +118,60 @@ impl RawEsp {
         Err(io::ErrorKind::WouldBlock.into())
     }
 
+    /// Waits until there is a packet. Safe to drop before it completes.
+    pub async fn readable(&self) -> io::Result<()> {
+        std::future::poll_fn(|cx| {
+            for socket in &self.sockets {
+                if let Poll::Ready(ready) = socket.fd.poll_read_ready(cx) {
+                    return Poll::Ready(ready.map(drop));
+                }
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// Puts into `burst` the packets that wait, as many as it has room for; `WouldBlock` if there are none.
+    pub fn try_burst(&mut self, burst: &mut EspBurst) -> io::Result<()> {
+        burst.buffer.resize(BURST, 0);
+        burst.packets.clear();
+        let mut used = 0;
+        while let Some(room) = burst.buffer.get_mut(used..).filter(|room| room.len() >= PACKET) {
+            match self.try_recv(room) {
+                Ok(mut received) => {
+                    received.esp = received.esp.start + used..received.esp.end + used;
+                    used = received.esp.end;
+                    burst.packets.push(received);
+                }
+                Err(_) if !burst.packets.is_empty() => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
     /// Sends one ESP packet from `local`, an address of this host; an unspecified one lets the kernel choose.
     ///
     /// `WouldBlock` means that the kernel's queue is full: the packet is lost, as it may be anywhere further on.
     pub fn send(&self, local: IpAddr, remote: IpAddr, esp: &[u8]) -> io::Result<()> {
+        self.send_each(local, remote, esp, esp.len(), 0)
+    }
+
+    /// Sends ESP packets of `segment` octets each, the last one maybe shorter, with this TOS or traffic class (0: none in
+    /// particular).
+    pub fn send_each(&self, local: IpAddr, remote: IpAddr, esp: &[u8], segment: usize, tos: u8) -> io::Result<()> {
         let (local, remote) = (local.to_canonical(), remote.to_canonical());
         let Some(socket) = self.sockets.iter().find(|socket| socket.ipv4 == remote.is_ipv4()) else {
             let what = format!("no socket to send ESP from {local} to {remote}");
             return Err(io::Error::new(io::ErrorKind::AddrNotAvailable, what));
         };
-        socket.send(local, remote, esp)
+        let sending = Sending {
+            fd: socket.fd.as_raw_fd(),
+            source: local,
+            remote: SocketAddr::new(remote, 0),
+            tos,
+        };
+        sending.each(esp, segment)
     }
 
     fn wants(&self, local: IpAddr) -> bool {
@@ -148,6 +220,7 @@ impl RawSocket {
         socket.set_nonblocking(true).map_err(fail)?;
         if !ipv4 {
             setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true).map_err(|e| fail(e.into()))?;
+            setsockopt(&socket, sockopt::Ipv6RecvTClass, &true).map_err(|e| fail(e.into()))?;
         }
         sys::discover_path_mtu(&socket, !ipv4).map_err(fail)?;
         host::set_mark(&socket, mark);
@@ -159,7 +232,7 @@ impl RawSocket {
     /// `None`: a packet that is none.
     fn recv(&self, buf: &mut [u8]) -> io::Result<Option<ReceivedEsp>> {
         let fd = self.fd.as_raw_fd();
-        let mut control = nix::cmsg_space!(libc::in6_pktinfo);
+        let mut control = nix::cmsg_space!(libc::in6_pktinfo, i32);
         let mut slices = [IoSliceMut::new(buf)];
         let message = recvmsg::<SockaddrStorage>(fd, &mut slices, Some(&mut control), MsgFlags::empty())?;
         let len = message.bytes;
@@ -171,66 +244,21 @@ impl RawSocket {
             .as_ref()
             .and_then(SockaddrStorage::as_sockaddr_in6)
             .map(SockaddrIn6::ip);
-        let local = message.cmsgs()?.find_map(|control| match control {
-            ControlMessageOwned::Ipv6PacketInfo(info) => Some(Ipv6Addr::from(info.ipi6_addr.s6_addr)),
-            _ => None,
-        });
+        let (mut local, mut ecn) = (None, 0);
+        for control in message.cmsgs()? {
+            match control {
+                ControlMessageOwned::Ipv6PacketInfo(info) => local = Some(Ipv6Addr::from(info.ipi6_addr.s6_addr)),
+                ControlMessageOwned::Ipv6TClass(class) => ecn = class as u8 & ECN,
+                _ => {}
+            }
+        }
         let found = remote.zip(local);
         Ok(found.map(|(remote, local)| ReceivedEsp {
             local: local.into(),
             remote: remote.into(),
             esp: 0..len,
+            ecn,
         }))
-    }
-
-    fn send(&self, local: IpAddr, remote: IpAddr, esp: &[u8]) -> io::Result<()> {
-        let fd = self.fd.as_raw_fd();
-        let data = [IoSlice::new(esp)];
-        match remote {
-            IpAddr::V4(remote) => {
-                let to = SockaddrIn::from(SocketAddrV4::new(remote, 0));
-                let source = match local {
-                    IpAddr::V4(local) => local,
-                    IpAddr::V6(_) => Ipv4Addr::UNSPECIFIED,
-                };
-                let spec = libc::in_addr {
-                    s_addr: u32::from_ne_bytes(source.octets()),
-                };
-                let info = libc::in_pktinfo {
-                    ipi_ifindex: 0,
-                    ipi_spec_dst: spec,
-                    ipi_addr: libc::in_addr { s_addr: 0 },
-                };
-                sendmsg(
-                    fd,
-                    &data,
-                    &[ControlMessage::Ipv4PacketInfo(&info)],
-                    MsgFlags::empty(),
-                    Some(&to),
-                )?;
-            }
-            IpAddr::V6(remote) => {
-                let to = SockaddrIn6::from(SocketAddrV6::new(remote, 0, 0, 0));
-                let source = match local {
-                    IpAddr::V6(local) => local,
-                    IpAddr::V4(_) => Ipv6Addr::UNSPECIFIED,
-                };
-                let info = libc::in6_pktinfo {
-                    ipi6_addr: libc::in6_addr {
-                        s6_addr: source.octets(),
-                    },
-                    ipi6_ifindex: 0,
-                };
-                sendmsg(
-                    fd,
-                    &data,
-                    &[ControlMessage::Ipv6PacketInfo(&info)],
-                    MsgFlags::empty(),
-                    Some(&to),
-                )?;
-            }
-        }
-        Ok(())
     }
 }
 
@@ -244,6 +272,7 @@ fn strip_ipv4(packet: &[u8]) -> Option<ReceivedEsp> {
         local,
         remote,
         esp: header..packet.len(),
+        ecn: packet.get(1)? & ECN,
     })
 }
 
@@ -255,12 +284,12 @@ mod tests {
     #[test]
     fn the_ipv4_header_is_stripped() {
         let mut packet = vec![0u8; 24];
-        packet[0] = 0x46;
+        (packet[0], packet[1]) = (0x46, 0xb9);
         packet[12..16].copy_from_slice(&[192, 0, 2, 1]);
         packet[16..20].copy_from_slice(&[192, 0, 2, 2]);
         packet.extend(b"esp");
         let received = strip_ipv4(&packet).unwrap();
-        assert_eq!(&packet[received.esp], b"esp");
+        assert_eq!((&packet[received.esp.clone()], received.ecn), (&b"esp"[..], 1));
         assert_eq!(
             (received.remote, received.local),
             ("192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap())

@@ -26,6 +26,11 @@ pub(super) fn discover_path_mtu(socket: &impl AsFd, ipv6: bool) -> io::Result<()
     }
 }
 
+/// No time of arrival with each datagram: quinn-udp asks for it, nobody reads it, and with it there is no room for the TOS.
+pub(super) fn no_timestamps(socket: &impl AsFd) -> io::Result<()> {
+    set_int(socket, libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, 0)
+}
+
 /// The path MTU of a connected socket.
 pub(super) fn connected_path_mtu(socket: &impl AsFd, remote: IpAddr) -> io::Result<u32> {
     let mtu = match remote {

@@ -1,11 +1,12 @@
 //! The TUN device: IP packets that the host routes into the tunnel are read here, those out of it written.
 
-use std::io;
+use std::io::{self, IoSlice, IoSliceMut};
 use std::path::Path;
 
+use handfast_esp::tunnel::{Joined, Offload};
 use tun_rs::{AsyncDevice, DeviceBuilder};
 
-use super::NetError;
+use super::{NetError, vnet};
 
 /// Which device to open.
 #[derive(Clone, Debug)]
@@ -14,6 +15,9 @@ pub struct TunSettings {
     pub name: String,
     /// The largest packet it takes. Below 1280 the kernel gives it no IPv6 (RFC 8200 section 5).
     pub mtu: u16,
+    /// Exchange frames that stand for several packets with the host, and leave checksums to each other, if the kernel
+    /// can.
+    pub offload: bool,
 }
 
 impl Default for TunSettings {
@@ -21,6 +25,7 @@ impl Default for TunSettings {
         TunSettings {
             name: "handfast0".to_owned(),
             mtu: 1400,
+            offload: true,
         }
     }
 }
@@ -29,6 +34,8 @@ impl Default for TunSettings {
 pub struct Tun {
     device: AsyncDevice,
     name: String,
+    /// Each frame has a header (see [`vnet`]).
+    offload: bool,
 }
 
 impl Tun {
@@ -38,13 +45,28 @@ impl Tun {
         if !is_device_name(&name) {
             return Err(NetError::BadDeviceName(name));
         }
-        let builder = DeviceBuilder::new().name(&name).mtu(settings.mtu).enable(false);
-        let device = builder.build_async().map_err(|e| open_error(&name, e))?;
+        let open = |offload| {
+            let builder = DeviceBuilder::new().name(&name).mtu(settings.mtu).enable(false);
+            let builder = builder.with(|device| {
+                device.offload(offload);
+            });
+            builder.build_async()
+        };
+        let device = match open(settings.offload) {
+            // What is amiss may be the offload: the error of the second attempt counts.
+            Err(error) if settings.offload => {
+                tracing::debug!(%error, name, "no TUN device with offload");
+                open(false)
+            }
+            opened => opened,
+        };
+        let device = device.map_err(|e| open_error(&name, e))?;
+        let offload = device.tcp_gso();
         quiet(&name);
         device
             .enabled(true)
             .map_err(|e| NetError::io(format!("bring up {name}"), e))?;
-        Ok(Tun { device, name })
+        Ok(Tun { device, name, offload })
     }
 
     /// The device's name.
@@ -59,29 +81,65 @@ impl Tun {
             .map_err(|e| NetError::io(format!("set the MTU of {} to {mtu}", self.name), e))
     }
 
-    /// Reads one IP packet. Safe to drop before it completes.
-    pub async fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
-        self.device.recv(buf).await
+    /// Whether frames can stand for several packets of TCP.
+    pub fn offload(&self) -> bool {
+        self.offload
     }
 
-    /// Reads one IP packet if one is there; otherwise `WouldBlock`.
-    pub fn try_recv(&self, buf: &mut [u8]) -> io::Result<usize> {
-        self.device.try_recv(buf)
+    /// Whether frames can stand for several packets of UDP too (Linux 6.2).
+    pub fn offload_udp(&self) -> bool {
+        self.device.udp_gso()
     }
 
-    /// Waits until [`try_recv`](Self::try_recv) may have a packet.
+    /// Reads one frame, for which `buf` should hold 65,535 octets. Safe to drop before it completes.
+    pub async fn recv(&self, buf: &mut [u8]) -> io::Result<(usize, Offload)> {
+        loop {
+            self.readable().await?;
+            match self.try_recv(buf) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                done => return done,
+            }
+        }
+    }
+
+    /// Reads one frame if one is there; otherwise `WouldBlock`.
+    pub fn try_recv(&self, buf: &mut [u8]) -> io::Result<(usize, Offload)> {
+        if !self.offload {
+            return Ok((self.device.try_recv(buf)?, Offload::default()));
+        }
+        let mut header = [0; vnet::LEN];
+        let mut parts = [IoSliceMut::new(&mut header), IoSliceMut::new(buf)];
+        let len = self.device.try_recv_vectored(&mut parts)?;
+        // A frame of a kind that was not asked for does not come; if it did it would be no packet.
+        match vnet::read(&header) {
+            Some(offload) => Ok((len.saturating_sub(vnet::LEN), offload)),
+            None => Ok((0, Offload::default())),
+        }
+    }
+
+    /// Waits until [`try_recv`](Self::try_recv) may have a frame.
     pub async fn readable(&self) -> io::Result<()> {
         self.device.readable().await
     }
 
-    /// Writes one IP packet.
-    pub async fn send(&self, packet: &[u8]) -> io::Result<()> {
-        self.device.send(packet).await.map(drop)
-    }
-
     /// Writes one IP packet; `WouldBlock` means that it was not taken.
     pub fn try_send(&self, packet: &[u8]) -> io::Result<()> {
-        self.device.try_send(packet).map(drop)
+        self.try_send_joined(&Joined::alone(packet))
+    }
+
+    /// Writes a packet, or a frame that stands for several, which only a device with offload understands.
+    pub fn try_send_joined(&self, joined: &Joined<'_, '_>) -> io::Result<()> {
+        if !self.offload {
+            return self.device.try_send(joined.head).map(drop);
+        }
+        let header = vnet::header(joined);
+        let head = [IoSlice::new(&header), IoSlice::new(joined.head)];
+        if joined.payloads.is_empty() {
+            return self.device.try_send_vectored(&head).map(drop);
+        }
+        let payloads = joined.payloads.iter().map(|payload| IoSlice::new(payload));
+        let parts: Vec<IoSlice<'_>> = head.into_iter().chain(payloads).collect();
+        self.device.try_send_vectored(&parts).map(drop)
     }
 }
 

@@ -3,22 +3,31 @@
 //!
 //! `UDP_ENCAP` is never set: the kernel would take ESP and keepalives for its own IPsec.
 
-use std::collections::VecDeque;
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::os::fd::AsRawFd;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
-use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSocketState};
+use quinn_udp::{BATCH_SIZE, RecvMeta, UdpSocketState};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+use super::sending::Sending;
 use super::{DEFAULT_MARK, NetError, host, sys};
+use burst::Filled;
+
+pub use burst::Burst;
+
+mod burst;
 
 /// Datagrams taken from one socket by one system call.
 const BATCH: usize = if BATCH_SIZE < 16 { BATCH_SIZE } else { 16 };
 /// The largest UDP payload, which is also the most that the kernel joins into one buffer (GRO).
 const BUFFER: usize = 65_535;
+/// The most that the kernel takes at once: a packet of IPv6 with its headers.
+const GSO_MAX: usize = 65_535 - 40 - 8;
 /// Kernel buffer of each socket; the kernel grants what it may.
 const SOCKET_BUFFER: usize = 4 << 20;
 
@@ -52,6 +61,8 @@ pub struct Received {
     pub remote: SocketAddr,
     /// Its length in octets.
     pub len: usize,
+    /// The ECN bits of its IP header (RFC 3168).
+    pub ecn: u8,
 }
 
 /// All UDP sockets of a daemon.
@@ -59,21 +70,16 @@ pub struct UdpSet {
     sockets: Vec<UdpSocket>,
     /// The socket that is asked first, so that a busy one does not silence the others.
     first: usize,
-    buffers: Vec<Vec<u8>>,
-    /// Datagrams that lie in the buffers and were not handed out yet.
-    waiting: VecDeque<Waiting>,
+    /// Datagrams that were received and not handed out yet.
+    burst: Burst,
 }
 
 struct UdpSocket {
     fd: AsyncFd<Socket>,
     state: UdpSocketState,
     bound: SocketAddr,
-}
-
-struct Waiting {
-    buffer: usize,
-    offset: usize,
-    received: Received,
+    /// Datagrams that the kernel makes of one buffer (UDP_SEGMENT); 1 where it cannot.
+    max_segments: AtomicUsize,
 }
 
 impl UdpSet {
@@ -95,12 +101,10 @@ impl UdpSet {
                 }
             }
         }
-        let buffers = (0..BATCH).map(|_| vec![0; BUFFER]).collect();
         Ok(UdpSet {
             sockets,
             first: 0,
-            buffers,
-            waiting: VecDeque::new(),
+            burst: Burst::default(),
         })
     }
 
@@ -126,16 +130,21 @@ impl UdpSet {
 
     /// The next datagram, in this set's own buffer (decrypt it in place); `WouldBlock` if there is none.
     pub fn try_next(&mut self) -> io::Result<(Received, &mut [u8])> {
-        if self.waiting.is_empty() {
+        if self.burst.is_empty() {
             self.fill()?;
         }
-        let next = self.waiting.pop_front().ok_or(io::ErrorKind::WouldBlock)?;
-        let end = next.offset + next.received.len;
-        let bytes = self
-            .buffers
-            .get_mut(next.buffer)
-            .and_then(|buffer| buffer.get_mut(next.offset..end));
-        Ok((next.received, bytes.ok_or(io::ErrorKind::InvalidData)?))
+        self.burst.take_next().ok_or(io::ErrorKind::WouldBlock.into())
+    }
+
+    /// Puts into `burst` the datagrams that wait, as many as one system call gives; `WouldBlock` if there are none.
+    pub fn try_burst(&mut self, burst: &mut Burst) -> io::Result<()> {
+        if self.burst.is_empty() {
+            self.fill()?;
+        }
+        std::mem::swap(&mut self.burst, burst);
+        // What was in the other one was taken, or is not wanted.
+        self.burst.prepare(BATCH, BUFFER);
+        Ok(())
     }
 
     /// Waits until [`try_next`](Self::try_next) has a datagram. Safe to drop before it completes.
@@ -148,36 +157,54 @@ impl UdpSet {
     ///
     /// `WouldBlock` means that the kernel's queue is full: the datagram is lost, as it may be anywhere further on.
     pub fn send(&self, local: SocketAddr, remote: SocketAddr, bytes: &[u8]) -> io::Result<()> {
-        self.socket_for(local, remote)?.send(local.ip(), remote, bytes, None)
+        self.socket_for(local, remote)?
+            .sending(local, remote, 0)
+            .one(bytes, None)
     }
 
-    /// Sends `bytes` as datagrams of `segment` octets each (the last one may be shorter), by one system call where the
-    /// kernel can. At most [`max_segments`](Self::max_segments) at once.
-    pub fn send_segments(&self, local: SocketAddr, remote: SocketAddr, bytes: &[u8], segment: usize) -> io::Result<()> {
-        if segment == 0 || bytes.len() <= segment {
-            return self.send(local, remote, bytes);
-        }
+    /// Sends `bytes` as datagrams of `segment` octets each (the last one may be shorter), with this TOS or traffic class
+    /// (0: none in particular), by as few system calls as the kernel can.
+    pub fn send_segments(
+        &self,
+        local: SocketAddr,
+        remote: SocketAddr,
+        bytes: &[u8],
+        segment: usize,
+        tos: u8,
+    ) -> io::Result<()> {
         let socket = self.socket_for(local, remote)?;
-        if socket.state.max_gso_segments() > 1 {
-            match socket.send(local.ip(), remote, bytes, Some(segment)) {
-                // The device cannot segment, or a segment is larger than the path MTU: IP fragments those.
-                Err(e) if matches!(e.raw_os_error(), Some(libc::EIO | libc::EINVAL | libc::EMSGSIZE)) => {}
-                done => return done,
+        let sending = socket.sending(local, remote, tos);
+        if bytes.len() <= segment {
+            return sending.one(bytes, None);
+        }
+        let Some((segment_size, at_once)) = socket.gso(segment) else {
+            return sending.each(bytes, segment);
+        };
+        for some in bytes.chunks(at_once) {
+            match sending.one(some, Some(segment_size)) {
+                // The device cannot segment.
+                Err(e) if e.raw_os_error() == Some(libc::EIO) => {
+                    tracing::info!("UDP is sent packet by packet: the device does not segment it");
+                    socket.max_segments.store(1, Ordering::Relaxed);
+                    sending.each(some, segment)?;
+                }
+                // A segment is larger than the path MTU: IP fragments it.
+                Err(e) if matches!(e.raw_os_error(), Some(libc::EINVAL | libc::EMSGSIZE)) => {
+                    sending.each(some, segment)?;
+                }
+                done => done?,
             }
         }
-        bytes
-            .chunks(segment)
-            .try_for_each(|datagram| socket.send(local.ip(), remote, datagram, None))
+        Ok(())
     }
 
-    /// How many datagrams one call of [`send_segments`](Self::send_segments) may carry.
+    /// How many datagrams one system call can send.
     pub fn max_segments(&self) -> usize {
-        self.sockets
+        let each = self
+            .sockets
             .iter()
-            .map(|socket| socket.state.max_gso_segments())
-            .min()
-            .unwrap_or(1)
-            .max(1)
+            .map(|socket| socket.max_segments.load(Ordering::Relaxed));
+        each.min().unwrap_or(1)
     }
 
     fn socket_for(&self, local: SocketAddr, remote: SocketAddr) -> io::Result<&UdpSocket> {
@@ -202,7 +229,7 @@ impl UdpSet {
     }
 
     fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if !self.waiting.is_empty() {
+        if !self.burst.is_empty() {
             return Poll::Ready(Ok(()));
         }
         // Each socket is asked until it says that it is empty: only then will it wake this task.
@@ -213,8 +240,8 @@ impl UdpSet {
                     break;
                 };
                 let mut guard = ready?;
-                match socket.fill(&mut self.buffers, &mut self.waiting) {
-                    Ok(()) if !self.waiting.is_empty() => {
+                match socket.fill(&mut self.burst) {
+                    Ok(()) if !self.burst.is_empty() => {
                         self.first = index + 1;
                         return Poll::Ready(Ok(()));
                     }
@@ -232,10 +259,7 @@ impl UdpSet {
         for turn in 0..self.sockets.len() {
             let index = (self.first + turn) % self.sockets.len();
             let Some(socket) = self.sockets.get(index) else { break };
-            let tried = socket.fd.try_io(Interest::READABLE, |_| {
-                socket.fill(&mut self.buffers, &mut self.waiting)
-            });
-            match tried {
+            match socket.fd.try_io(Interest::READABLE, |_| socket.fill(&mut self.burst)) {
                 Ok(()) => {
                     self.first = index + 1;
                     return Ok(());
@@ -275,35 +299,36 @@ impl UdpSocket {
             // quinn-udp forbids fragments; an IKE message may need them.
             #[cfg(any(target_os = "linux", target_os = "android"))]
             sys::discover_path_mtu(&socket, address.is_ipv6())?;
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            sys::no_timestamps(&socket)?;
             let bound = socket.local_addr()?.as_socket().unwrap_or(address);
             Ok((state, bound))
         };
         let (state, bound) = configure().map_err(|e| NetError::io(what(), e))?;
         let fd = sys::register(socket).map_err(|e| NetError::io(what(), e))?;
-        Ok(Some(UdpSocket { fd, state, bound }))
+        let max_segments = AtomicUsize::new(state.max_gso_segments().max(1));
+        Ok(Some(UdpSocket {
+            fd,
+            state,
+            bound,
+            max_segments,
+        }))
     }
 
-    /// Takes a batch from the kernel. `waiting` must be empty: the buffers are overwritten.
-    fn fill(&self, buffers: &mut [Vec<u8>], waiting: &mut VecDeque<Waiting>) -> io::Result<()> {
+    /// Takes a batch from the kernel. `burst` must be empty: it is overwritten.
+    fn fill(&self, burst: &mut Burst) -> io::Result<()> {
         let mut metas = [RecvMeta::default(); BATCH];
-        let mut slices: Vec<IoSliceMut<'_>> = buffers.iter_mut().map(|buffer| IoSliceMut::new(buffer)).collect();
+        burst.prepare(BATCH, BUFFER);
+        let mut slices: Vec<IoSliceMut<'_>> = burst.buffers.iter_mut().map(|buffer| IoSliceMut::new(buffer)).collect();
         let count = self.state.recv(self.fd.get_ref().into(), &mut slices, &mut metas)?;
-        for (buffer, meta) in metas.iter().enumerate().take(count) {
-            let (local, remote) = (self.local_of(meta), canonical(meta.addr));
-            // Datagrams of one flow arrive joined, each of `stride` octets (UDP_GRO).
-            let mut offset = 0;
-            loop {
-                let len = (meta.len - offset).min(meta.stride.max(1));
-                waiting.push_back(Waiting {
-                    buffer,
-                    offset,
-                    received: Received { local, remote, len },
-                });
-                offset += len;
-                if offset >= meta.len {
-                    break;
-                }
-            }
+        for meta in metas.iter().take(count) {
+            burst.push(Filled {
+                local: self.local_of(meta),
+                remote: canonical(meta.addr),
+                len: meta.len,
+                stride: meta.stride,
+                ecn: meta.ecn.map_or(0, |ecn| ecn as u8),
+            });
         }
         Ok(())
     }
@@ -317,16 +342,20 @@ impl UdpSocket {
         }
     }
 
-    fn send(&self, source: IpAddr, remote: SocketAddr, bytes: &[u8], segment: Option<usize>) -> io::Result<()> {
-        let source = source.to_canonical();
-        let transmit = Transmit {
-            destination: canonical(remote),
-            ecn: None,
-            contents: bytes,
-            segment_size: segment,
-            src_ip: (!source.is_unspecified()).then_some(source),
-        };
-        self.state.try_send(self.fd.get_ref().into(), &transmit)
+    fn sending(&self, local: SocketAddr, remote: SocketAddr, tos: u8) -> Sending {
+        Sending {
+            fd: self.fd.as_raw_fd(),
+            source: local.ip().to_canonical(),
+            remote: canonical(remote),
+            tos,
+        }
+    }
+
+    /// The size of a segment, and how many octets of such segments the kernel takes at once; `None` where it cannot.
+    fn gso(&self, segment: usize) -> Option<(u16, usize)> {
+        let segments = self.max_segments.load(Ordering::Relaxed).min(GSO_MAX / segment.max(1));
+        let size = u16::try_from(segment).ok()?;
+        (segments > 1).then_some((size, segments * segment))
     }
 }
 

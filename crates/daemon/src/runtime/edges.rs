@@ -30,13 +30,15 @@ pub fn send_ike(udp: &UdpSet, ports: Ports, transmit: &Transmit) -> std::io::Res
     udp.send(transmit.local, transmit.remote, bytes)
 }
 
-/// Sends sealed packets: `bytes` is one or several, each of `segment` octets but for the last.
+/// Sends sealed packets: `bytes` is one or several, each of `segment` octets but for the last. `tos`: their outer TOS or
+/// traffic class.
 pub fn send_esp(
     udp: &UdpSet,
     raw: Option<&RawEsp>,
     path: &OuterPath,
     bytes: &[u8],
     segment: usize,
+    tos: u8,
 ) -> std::io::Result<()> {
     match path.encapsulation {
         Encapsulation::Udp {
@@ -45,16 +47,11 @@ pub fn send_esp(
         } => {
             let local = SocketAddr::new(path.local, local_port);
             let remote = SocketAddr::new(path.remote, remote_port);
-            if bytes.len() <= segment {
-                return udp.send(local, remote, bytes);
-            }
-            udp.send_segments(local, remote, bytes, segment)
+            udp.send_segments(local, remote, bytes, segment, tos)
         }
         Encapsulation::Esp => {
             let raw = raw.ok_or_else(|| std::io::Error::other("no raw socket for IP protocol 50"))?;
-            bytes
-                .chunks(segment.max(1))
-                .try_for_each(|packet| raw.send(path.local, path.remote, packet))
+            raw.send_each(path.local, path.remote, bytes, segment, tos)
         }
     }
 }

@@ -43,6 +43,12 @@ pub fn ip(arguments: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// Gives a device an address that can be used at once: without duplicate address detection.
+pub fn add_address(address: &str, device: &str) {
+    let nodad = if address.contains(':') { " nodad" } else { "" };
+    ip(&format!("addr add {address} dev {device}{nodad}"));
+}
+
 /// A second namespace: a thread that runs what it is given.
 pub struct Namespace {
     tid: nix::unistd::Pid,

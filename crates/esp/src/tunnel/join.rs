@@ -11,6 +11,8 @@ const ECE: u8 = 0x40;
 
 /// The largest frame: what the length field of IPv4 can say.
 const FRAME_MAX: usize = 65_535;
+/// The most packets in one: as many parts one system call writes easily, and as the kernel joins at most itself.
+const PACKETS_MAX: usize = 128;
 
 /// Takes packets in the order of their arrival and gives them back in the same order, those of one flow joined where
 /// that loses nothing: the host, or whoever splits the frame again, gets the same packets. Only the identification of
@@ -76,6 +78,7 @@ impl<'p> Joiner<'p> {
     pub fn push(&mut self, packet: &'p [u8], emit: &mut impl FnMut(Joined<'_, 'p>)) {
         let shape = Shape::of(packet).filter(|shape| self.udp || shape.protocol == Segmented::Tcp);
         if let (Some(shape), Some(run)) = (shape, &mut self.run)
+            && self.payloads.len() < PACKETS_MAX
             && run.take(packet, shape)
         {
             self.payloads.push(packet.get(shape.payload..).unwrap_or_default());
