@@ -19,6 +19,17 @@ pub struct Forger {
 impl Forger {
     /// Plays the original initiator or responder of the IKE SA whose keys `host` logged last.
     pub fn new(host: &Host, initiator: bool) -> Self {
+        Self::find(host, initiator, |_| true).unwrap_or_else(|| panic!("no IKE SA has keys yet"))
+    }
+
+    /// Plays the sender of this message, if `host` has logged the keys of its SA.
+    pub fn sender_of(host: &Host, message: &[u8]) -> Option<Self> {
+        let header = Header::parse(message).ok()?;
+        let initiator = header.flags.contains(Flags::INITIATOR);
+        Self::find(host, initiator, |spis| spis == (header.spi_i, header.spi_r))
+    }
+
+    fn find(host: &Host, initiator: bool, wanted: impl Fn((Spi, Spi)) -> bool) -> Option<Self> {
         let newest = host.keys.iter().rev().find_map(|k| match k {
             KeyLog::Ike {
                 spi_i,
@@ -28,10 +39,10 @@ impl Forger {
                 sk_er,
                 sk_ai,
                 sk_ar,
-            } => Some((*spi_i, *spi_r, suite, [sk_ei, sk_ai], [sk_er, sk_ar])),
-            KeyLog::Esp { .. } => None,
+            } if wanted((*spi_i, *spi_r)) => Some((*spi_i, *spi_r, suite, [sk_ei, sk_ai], [sk_er, sk_ar])),
+            _ => None,
         });
-        let (spi_i, spi_r, suite, of_i, of_r) = newest.unwrap_or_else(|| panic!("no IKE SA has keys yet"));
+        let (spi_i, spi_r, suite, of_i, of_r) = newest?;
         let algorithm = crate::seeded::provider()
             .protect(suite.encr, suite.integ)
             .unwrap_or_else(|| panic!("{suite} is in use"));
@@ -40,14 +51,14 @@ impl Forger {
                 .key(encr.as_bytes(), integ.as_bytes())
                 .unwrap_or_else(|e| panic!("{suite}: {e}"))
         };
-        Self {
+        Some(Self {
             spis: (spi_i, spi_r),
             of_i: keyed(of_i),
             of_r: keyed(of_r),
             initiator,
             // Far from the true peer's, so that no IV repeats.
             counter: 1 << 40,
-        }
+        })
     }
 
     /// A request with these payloads.
@@ -93,8 +104,24 @@ impl Forger {
         packet
     }
 
+    /// A message that it sent, sealed anew with its first payload's type and its inner octets changed.
+    pub fn rewrite(&mut self, bytes: &[u8], change: impl FnOnce(&mut PayloadType, &mut Vec<u8>)) -> Option<Vec<u8>> {
+        let header = Header::parse(bytes).ok()?;
+        let (mut first, mut inner) = self.plain(bytes)?;
+        change(&mut first, &mut inner);
+        let response = header.flags.is_response();
+        Some(self.seal(header.exchange, response, header.message_id, first, &inner))
+    }
+
     /// The payloads (type, body) of a protected message of either end; `None` if it does not open or is malformed.
     pub fn open(&self, bytes: &[u8]) -> Option<Vec<(PayloadType, Vec<u8>)>> {
+        let (first, inner) = self.plain(bytes)?;
+        v2::payloads(first, &inner)
+            .map(|p| p.ok().map(|p| (p.kind, p.body.to_vec())))
+            .collect()
+    }
+
+    fn plain(&self, bytes: &[u8]) -> Option<(PayloadType, Vec<u8>)> {
         let message = Message::parse(bytes).ok()?;
         let from_i = message.header.flags.contains(Flags::INITIATOR);
         let sender = if from_i { &self.of_i } else { &self.of_r };
@@ -106,9 +133,7 @@ impl Forger {
         let plain = sender.open(&mut packet, bytes.len() - sk.body.len(), None).ok()?;
         let (padding, rest) = plain.split_last()?;
         let inner = rest.get(..rest.len().checked_sub(usize::from(*padding))?)?;
-        v2::payloads(sk.next, inner)
-            .map(|p| p.ok().map(|p| (p.kind, p.body.to_vec())))
-            .collect()
+        Some((sk.next, inner.to_vec()))
     }
 }
 

@@ -10,7 +10,7 @@ use handfast_engine::event::KeyLog;
 use handfast_engine::policy::Policy;
 use handfast_engine::{Answer, Engine, EngineConfig, Event, Input, Instant, Output, Question, Ticket, Transmit};
 use handfast_plane::op::{ChildId, Counters, Encapsulation, PlaneOp, PlaneReply, SaInstall};
-use handfast_plane::{Inbound, Outbound, Plane, UserspacePlane};
+use handfast_plane::{DropReason, Inbound, Outbound, Plane, UserspacePlane};
 use handfast_store::{MemoryStore, SaStore};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
@@ -33,6 +33,8 @@ pub struct Host {
     pub plane: UserspacePlane,
     /// How many packets came out of it.
     pub delivered: usize,
+    /// Why others did not.
+    pub dropped: Vec<DropReason>,
     /// How long answers to the engine's questions take.
     pub lag: Duration,
     /// Inbound SAs that the plane holds.
@@ -72,6 +74,7 @@ impl Host {
             keys: vec![],
             plane: UserspacePlane::new(crate::seeded::provider()),
             delivered: 0,
+            dropped: vec![],
             lag: Duration::ZERO,
             inbound: BTreeMap::new(),
             outbound: BTreeMap::new(),
@@ -161,8 +164,9 @@ impl Host {
     /// Takes an ESP packet from the network.
     pub fn esp(&mut self, now: Instant, from: SocketAddr, mut bytes: Vec<u8>) -> Vec<Transmit> {
         let from = (from.port() != 0).then_some((from.ip(), from.port()));
-        if let Inbound::Deliver { .. } = self.plane.inbound(&mut bytes, from) {
-            self.delivered += 1;
+        match self.plane.inbound(&mut bytes, from) {
+            Inbound::Deliver { .. } => self.delivered += 1,
+            Inbound::Drop(reason) => self.dropped.push(reason),
         }
         self.plane_events(now)
     }

@@ -7,6 +7,9 @@ use handfast_engine::{Command, Input, Instant, Transmit};
 use crate::host::Host;
 use crate::network::{Network, Packet};
 
+/// What arrives in place of an IKE datagram, made by someone who may know the hosts' keys.
+pub type Tamper = Box<dyn FnMut(&[Host], &Transmit) -> Vec<Vec<u8>>>;
+
 /// See the module.
 pub struct World {
     /// The time.
@@ -15,6 +18,8 @@ pub struct World {
     pub hosts: Vec<Host>,
     /// The network.
     pub network: Network,
+    /// Who sits between the hosts.
+    pub tamper: Option<Tamper>,
 }
 
 impl World {
@@ -24,6 +29,7 @@ impl World {
             now: Instant::default(),
             hosts,
             network: Network::new(seed),
+            tamper: None,
         }
     }
 
@@ -35,7 +41,19 @@ impl World {
 
     fn carry(&mut self, sent: Vec<Transmit>) {
         for transmit in sent {
-            self.network.send(self.now, transmit);
+            let Some(tamper) = &mut self.tamper else {
+                self.network.send(self.now, transmit);
+                continue;
+            };
+            for bytes in tamper(&self.hosts, &transmit) {
+                self.network.send(
+                    self.now,
+                    Transmit {
+                        bytes,
+                        ..transmit.clone()
+                    },
+                );
+            }
         }
     }
 

@@ -34,6 +34,9 @@ use crate::v2::window::Turn;
 /// Wait before a rekey that did not succeed is tried again.
 const REKEY_AGAIN: Duration = Duration::from_secs(30);
 
+/// Wait before a rekey of a child of which the peer may not know yet.
+const REKEY_SOON: Duration = Duration::from_secs(2);
+
 /// How long both pairs stand after a rekey of ours, so that packets under way on the old one arrive.
 const OVERLAP: Duration = Duration::from_secs(1);
 /// How long the inbound SA of a deleted child still takes packets.
@@ -237,11 +240,13 @@ impl Established {
         if self.is_closing() {
             return;
         }
-        for child in self
-            .children
-            .iter_mut()
-            .filter(|c| c.rekey_at.is_some_and(|at| at <= cx.now))
-        {
+        let due = |c: &&mut ChildSa| c.rekey_at.is_some_and(|at| at <= cx.now);
+        for child in self.children.iter_mut().filter(due) {
+            // The peer has our answer for sure once it sends on the new child or deletes the old one.
+            if self.held.iter().any(|(new, ..)| *new == child.id) {
+                child.rekey_at = Some(cx.now + REKEY_SOON);
+                continue;
+            }
             child.rekey_at = None;
             self.queue.push_back(Work::Child(Aim::Replace(child.id)));
         }

@@ -67,6 +67,10 @@ impl Established {
     /// Begins the next work item if nothing is under way.
     pub fn next_request(mut self: Box<Self>, sa: &mut Sa, cx: &mut Context) -> Next {
         while matches!(self.turn, Turn::Idle) {
+            // What is asked while the peer replaces this SA would be answered, if at all, after its children have moved.
+            if self.incoming_ike.is_some() && !self.is_closing() {
+                break;
+            }
             let Some(work) = self.queue.pop_front() else { break };
             if let Work::Child(aim) = work {
                 let then = rekey_child::begin(&mut self, sa, cx, aim);

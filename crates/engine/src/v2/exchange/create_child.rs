@@ -252,6 +252,10 @@ fn find_replaced<'e>(this: &'e Established, notify: &Notify<'_>) -> Result<&'e C
     let spi = <[u8; 4]>::try_from(notify.spi).ok().map(u32::from_be_bytes);
     let found = this.children.iter().find(|c| Some(c.spi_out) == spi);
     found.ok_or_else(|| {
+        if this.turn.replaces().is_some() {
+            // It may be the very one whose answer is on its way to us.
+            return Box::new(No::quiet(NotifyType::TEMPORARY_FAILURE));
+        }
         let mut no = No::quiet(NotifyType::CHILD_SA_NOT_FOUND);
         (no.protocol, no.spi) = (notify.protocol, notify.spi.to_vec());
         Box::new(no)

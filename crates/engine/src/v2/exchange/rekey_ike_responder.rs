@@ -171,9 +171,9 @@ impl Established {
         let mut chain = PayloadChain::new();
         push_notify(&mut chain, notify, &data);
         self.respond(sa, cx, envelope, &chain);
-        match refusal {
-            Some(refusal) => Err(Box::new((State::Established(self), *refusal))),
-            None => Ok(State::Established(self)),
+        match (self.next_request(sa, cx), refusal) {
+            (Ok(state), Some(refusal)) => Err(Box::new((state, *refusal))),
+            (next, _) => next,
         }
     }
 }
