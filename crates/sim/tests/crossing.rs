@@ -50,7 +50,12 @@ fn at_rest(world: &mut World, what: &str) {
             "{what}: host {host}'s window is stuck"
         );
         let downs: Vec<_> = world.hosts[host].events.iter().filter(|e| is_down(e)).collect();
-        assert!(downs.is_empty(), "{what}: {downs:?} {:?} {:?}", world.hosts[0].refusals(), world.hosts[1].refusals());
+        assert!(
+            downs.is_empty(),
+            "{what}: {downs:?} {:?} {:?}",
+            world.hosts[0].refusals(),
+            world.hosts[1].refusals()
+        );
     }
     flows(world, what);
 }
@@ -118,10 +123,10 @@ fn no_packet_is_lost_however_rekeys_cross() {
         }
         let mut sent = [0, 0];
         for step in 0..600 {
-            for host in 0..2 {
+            for (host, sent) in sent.iter_mut().enumerate() {
                 if below(2) == 0 {
                     world.packet(host, 100);
-                    sent[host] += 1;
+                    *sent += 1;
                 }
                 if below(30) == 0 {
                     rekey(&mut world, host, Rekey::Children);
