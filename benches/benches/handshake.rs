@@ -4,7 +4,7 @@
 
 use criterion::{BatchSize, Criterion, criterion_group};
 use handfast_benches::ends::{Ends, policies};
-use handfast_benches::ratio::{measure, time};
+use handfast_benches::ratio::{measure, time, wanted};
 use handfast_benches::unavoidable::Unavoidable;
 
 fn handshake(criterion: &mut Criterion) {
@@ -33,5 +33,7 @@ criterion_group!(benches, handshake);
 fn main() {
     benches();
     Criterion::default().configure_from_args().final_summary();
-    ratio();
+    if wanted("handshake/x25519-psk") {
+        ratio();
+    }
 }

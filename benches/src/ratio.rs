@@ -33,6 +33,26 @@ pub fn measure(turns: usize, mut whole: impl FnMut() -> Duration, mut part: impl
     }
 }
 
+/// Whether the command line asks for this measurement: cargo hands filters to every bench, and `--test` where it only
+/// wants to know that they run, for which criterion's part is enough.
+pub fn wanted(name: &str) -> bool {
+    let (mut filtered, mut found) = (false, false);
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--test" | "--list" => return false,
+            "--bench" => {}
+            // Criterion's, each with a value.
+            option if option.starts_with("--") => drop(arguments.next()),
+            filter => {
+                filtered = true;
+                found |= name.contains(filter);
+            }
+        }
+    }
+    found || !filtered
+}
+
 /// How long one call takes.
 pub fn time(work: impl FnOnce()) -> Duration {
     let start = Instant::now();
