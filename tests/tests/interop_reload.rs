@@ -9,16 +9,17 @@ use handfast_tests::handfast::Handfast;
 use handfast_tests::need;
 use handfast_tests::netns::Lab;
 use handfast_tests::tshark::judge_dir;
+use serde_json::Value;
 
 const SOON: Duration = Duration::from_secs(10);
 const IKE: &str = "aes128gcm16-prfsha256-x25519";
 const ESP: &str = "aes128gcm16";
 
 /// SPIs of the IKE SA and of the inbound child.
-fn spis(host: &Handfast, name: &str) -> Option<(String, String)> {
+fn spis(host: &Handfast, name: &str) -> Option<(Value, Value)> {
     let sas = host.sas(name);
     let sa = sas.first()?;
-    Some((sa["spi_i"].to_string(), sa["children"][0]["spi_in"].to_string()))
+    Some((sa["spi_i"].clone(), sa["children"][0]["spi_in"].clone()))
 }
 
 #[test]
@@ -67,7 +68,7 @@ fn a_reload_changes_one_tunnel_and_the_other_loses_no_packet() {
         right.hang_up();
         let (code, out, err) = left.reload(&["--json"]);
         assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");
-        let answer: serde_json::Value = serde_json::from_str(&out).unwrap_or_else(|e| panic!("{e}: {out}"));
+        let answer: Value = serde_json::from_str(&out).unwrap_or_else(|e| panic!("{e}: {out}"));
         assert_eq!(answer["changes"]["connections"][0]["effect"], "reconnect");
         left.wait("office is up anew", SOON, |left| {
             left.sas("office")
@@ -130,12 +131,12 @@ fn rekeys_by_hand_lose_no_packet() {
             let sas = host.sas("office");
             let fresh = sas.iter().any(|sa| {
                 if ike {
-                    sa["spi_i"].to_string() != before.0
+                    sa["spi_i"] != before.0
                 } else {
                     let children = sa["children"].as_array().cloned().unwrap_or_default();
                     children
                         .iter()
-                        .any(|c| c["state"] == "installed" && c["spi_in"].to_string() != before.1)
+                        .any(|c| c["state"] == "installed" && c["spi_in"] != before.1)
                 }
             });
             assert!(fresh, "{before:?} {sas:#?}");
