@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use handfast_crypto::proposal::EspProposal;
+use handfast_engine::place::Place;
 use handfast_engine::policy::{ChildPolicy, Selector};
 use handfast_plane::op::Mode;
 
@@ -44,13 +45,15 @@ pub(crate) fn read(
     });
     let Some(tables) = tables else {
         subnets::check(reader, name, s.at_of("remote_subnet"), &common.local, &common.remote);
-        return vec![Arc::new(policy(name, reader.place(at), &common, None))];
+        return vec![Arc::new(policy(name, s.place(reader, at), &common, None))];
     };
     let mut list: Vec<Arc<ChildPolicy>> = vec![];
     for (child, at, mut section) in tables {
         check_name(&child, at, reader);
         let own = written(&mut section, reader, legacy);
-        let policy = policy(&child, reader.place(at), &common, Some(own));
+        // What it does not say itself stands in its connection's table.
+        let place = section.place(reader, at).within(&s.place(reader, at));
+        let policy = policy(&child, place, &common, Some(own));
         let full = format!("{name}.{child}");
         subnets::check(
             reader,
@@ -99,7 +102,7 @@ fn written(s: &mut Section<'_, '_>, reader: &mut Reader<'_>, legacy: bool) -> Wr
     }
 }
 
-fn policy(name: &str, place: String, common: &Written, own: Option<Written>) -> ChildPolicy {
+fn policy(name: &str, place: Place, common: &Written, own: Option<Written>) -> ChildPolicy {
     let (mode, or_tunnel) = own
         .as_ref()
         .and_then(|own| own.mode)

@@ -82,10 +82,11 @@ pub(crate) fn read(name: &str, at: usize, mut s: Section<'_, '_>, reader: &mut R
         }),
         (None, None) => IdentityPattern::Any,
     };
+    let place = s.place(reader, at);
     s.finish(reader);
     let connection = Connection {
         name: name.to_string(),
-        place: reader.place(at),
+        place,
         local,
         remote: remote?,
         remote_port,

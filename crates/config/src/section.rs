@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use handfast_crypto::secret::Secret;
+use handfast_engine::place::Place;
 use toml::de::{DeTable, DeValue};
 
 use crate::FileReader;
@@ -89,11 +90,6 @@ impl<'t> Reader<'t> {
             before.matches('\n').count() + 1,
             before[line_start..].chars().count() + 1,
         )
-    }
-
-    /// "FILE:LINE", for refusals.
-    pub fn place(&self, at: usize) -> String {
-        format!("{}:{}", self.file, self.position(at).0)
     }
 
     /// How many mistakes and warnings there are so far.
@@ -185,6 +181,16 @@ impl<'a, 'i> Section<'a, 'i> {
         self.asked.push(key);
         let (_, value) = self.table.iter().find(|(name, _)| name.get_ref() == key)?;
         Some((value.get_ref(), value.span().start))
+    }
+
+    /// Where it is and where its keys are, for refusals. `head` is where its name is.
+    pub fn place(&self, reader: &Reader<'_>, head: usize) -> Place {
+        let line = |at| reader.position(at).0;
+        let keys = self
+            .table
+            .iter()
+            .map(|(name, _)| (&**name.get_ref(), line(name.span().start)));
+        Place::in_file(reader.file, line(head), keys)
     }
 
     pub fn has(&self, key: &str) -> bool {

@@ -204,6 +204,7 @@ fn refused(connection: Option<&str>, remote: std::net::SocketAddr, refusal: &Ref
         why = %plain(&refusal.cause.to_string()),
         offered = list(&refusal.offered),
         acceptable = list(&refusal.acceptable),
+        told = refusal.told.map(field::display),
         hint = refusal.hint(),
         look_at = refusal.look_at.as_deref(),
         "refused"

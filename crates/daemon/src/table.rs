@@ -1,6 +1,7 @@
 //! Tables for people.
 
 use comfy_table::{ContentArrangement, Table, presets};
+use handfast_store::refusals::RefusalStatus;
 use handfast_store::status::Status;
 use serde_json::Value;
 
@@ -85,10 +86,48 @@ pub fn status_table(status: &Status) -> String {
             ]);
         }
     }
-    if sas.is_empty() {
-        return "No connection is configured.".into();
+    let mut out = if sas.is_empty() {
+        "No connection is configured.".into()
+    } else {
+        table.to_string()
+    };
+    if !status.refusals.is_empty() {
+        out.push_str("\nRefused lately:");
     }
-    table.to_string()
+    for refusal in &status.refusals {
+        out.push_str(&format!("\n{}", refused(refusal)));
+    }
+    out
+}
+
+/// A refusal for people: who, when, and a line for each thing to compare.
+fn refused(refusal: &RefusalStatus) -> String {
+    let RefusalStatus { ago_s, times, facts } = refusal;
+    let who = match &facts.connection {
+        Some(name) => format!("{name}, {}", facts.remote),
+        None => facts.remote.clone(),
+    };
+    let often = match times {
+        1 => format!("{ago_s} s ago"),
+        n => format!("{n} times, last {ago_s} s ago"),
+    };
+    let by = if facts.by == "us" {
+        "we refuse"
+    } else {
+        "the peer refuses"
+    };
+    let mut out = format!("  {who} ({often}): {by}: {}", facts.why);
+    let mut line = |title: &str, text: &str| {
+        if !text.is_empty() {
+            out.push_str(&format!("\n      {title:<11} {text}"));
+        }
+    };
+    line("it says", facts.told.as_deref().unwrap_or_default());
+    line("offered", &facts.offered.join(" | "));
+    line("acceptable", &facts.acceptable.join(" | "));
+    line("hint", facts.hint.as_deref().unwrap_or_default());
+    line("see", facts.look_at.as_deref().unwrap_or_default());
+    out
 }
 
 fn text(value: &Value) -> String {
@@ -126,10 +165,32 @@ mod tests {
     }
 
     #[test]
+    fn refusals_stand_below_with_what_to_compare() {
+        let mut status = example();
+        assert!(!status.refusals.is_empty(), "the example has none");
+        let table = status_table(&status);
+        for refusal in &status.refusals {
+            let facts = &refusal.facts;
+            for text in facts
+                .offered
+                .iter()
+                .chain(&facts.acceptable)
+                .chain(&facts.look_at)
+                .chain(&facts.told)
+            {
+                assert!(table.contains(text.as_str()), "no {text} in\n{table}");
+            }
+        }
+        status.refusals.clear();
+        assert!(!status_table(&status).contains("Refused"));
+    }
+
+    #[test]
     fn nothing_configured_is_said() {
         let none = Status {
             version: 1,
             ike_sas: vec![],
+            refusals: vec![],
         };
         assert_eq!(status_table(&none), "No connection is configured.");
     }

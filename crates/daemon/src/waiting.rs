@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use handfast_engine::{Command, Event, Rekey};
 use handfast_plane::op::ChildId;
 use handfast_store::delta::SaId;
+use handfast_store::refusals::RefusalFacts;
 use serde_json::{Value, json};
 
 use crate::control::Reply;
@@ -38,6 +39,8 @@ pub struct Waiting {
     sas: HashMap<SaId, String>,
     /// Children in use, and their IKE SAs.
     children: HashMap<ChildId, SaId>,
+    /// Why connections are not up, as data.
+    refusals: HashMap<String, RefusalFacts>,
 }
 
 impl Waiting {
@@ -71,20 +74,32 @@ impl Waiting {
         let failed = |reason: &str| json!({ "ok": false, "error": reason });
         match event {
             Event::ConnectionUp { connection } => {
+                self.refusals.remove(connection);
                 self.tell(connection, |wish| *wish == Wish::Up, || done(connection));
                 let again = format!("{connection} came up again before it was down");
                 self.tell(connection, |wish| *wish == Wish::Down, || failed(&again));
             }
             Event::ConnectionDown { connection, reason, .. } => {
                 let fails = |wish: &Wish| *wish == Wish::Up || wish.is_rekey();
-                self.tell(connection, fails, || failed(reason));
+                let mut answer = failed(reason);
+                if let Some(refusal) = self.refusals.remove(connection) {
+                    answer["refusal"] = json!(refusal);
+                }
+                self.tell(connection, fails, || answer.clone());
                 self.tell(connection, |wish| *wish == Wish::Down, || done(connection));
             }
             Event::Refused {
                 connection: Some(connection),
+                remote,
                 refusal,
                 ..
-            } => self.tell(connection, Wish::is_rekey, || failed(&refusal.to_string())),
+            } => {
+                let facts = refusal.facts(Some(connection), *remote);
+                let mut answer = failed(&refusal.to_string());
+                answer["refusal"] = json!(facts);
+                self.tell(connection, Wish::is_rekey, || answer.clone());
+                self.refusals.insert(connection.clone(), facts);
+            }
             Event::IkeEstablished { sa, connection, .. } => drop(self.sas.insert(*sa, connection.clone())),
             Event::IkeRekeyed { old, new } => {
                 let Some(connection) = self.sas.remove(old) else { return };
@@ -193,6 +208,29 @@ mod tests {
             json!({ "ok": false, "error": "no proposal in common" })
         );
         assert!(waiting.list.is_empty());
+    }
+
+    #[test]
+    fn who_waits_for_up_hears_the_refusal_as_data_too() {
+        let mut waiting = Waiting::default();
+        let mut office = ask(&mut waiting, up("office"));
+        let refusal = Refusal::new(Party::Us, Cause::Selectors).look_at("t.toml:7 (local_subnet)");
+        let remote = "192.0.2.2:500".parse().unwrap();
+        waiting.on_event(&Event::Refused {
+            sa: None,
+            connection: Some("office".into()),
+            remote,
+            refusal: refusal.clone(),
+        });
+        assert!(office.try_recv().is_err(), "it is not down yet");
+        waiting.on_event(&is_down("office", &refusal.to_string()));
+        let answer = office.try_recv().unwrap();
+        assert_eq!(answer["error"], refusal.to_string());
+        assert_eq!(answer["refusal"], json!(refusal.facts(Some("office"), remote)));
+        // It is told once: what fails later for another reason has another.
+        let mut later = ask(&mut waiting, up("office"));
+        waiting.on_event(&is_down("office", "taken down"));
+        assert_eq!(later.try_recv().unwrap(), json!({ "ok": false, "error": "taken down" }));
     }
 
     #[test]

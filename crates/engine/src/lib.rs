@@ -17,6 +17,7 @@ pub mod input;
 mod negotiate;
 pub mod output;
 mod path;
+pub mod place;
 pub mod policy;
 pub mod refusal;
 pub mod reload;

@@ -12,6 +12,8 @@ use handfast_crypto::secret::Secret;
 use handfast_plane::op::Mode;
 use handfast_wire::selector::{SelectorSyntaxError, TrafficSelector};
 
+use crate::place::Place;
+
 /// All of it. Connections are looked at in this order.
 #[derive(Clone, Debug)]
 pub struct Policy {
@@ -90,7 +92,7 @@ pub struct Connection {
     /// Its name.
     pub name: String,
     /// Where it is written ("handfast.toml:3"), for refusals.
-    pub place: String,
+    pub place: Place,
     /// Our addresses; empty for any.
     pub local: Vec<IpAddr>,
     /// The peer's.
@@ -222,7 +224,7 @@ pub struct ChildPolicy {
     /// Its name; the connection's where there is only one.
     pub name: String,
     /// Where it is written.
-    pub place: String,
+    pub place: Place,
     /// Tunnel or transport.
     pub mode: Mode,
     /// With transport mode: whether a tunnel does where the peer or a NAT between does not allow it.

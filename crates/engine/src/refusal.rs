@@ -1,6 +1,10 @@
 //! Why something was refused: typed, so that the log, the control socket and a metric can each say it their way.
 
+use std::net::SocketAddr;
+
+use handfast_store::refusals::RefusalFacts;
 use handfast_wire::numbers::NotifyType;
+use handfast_wire::selector::TrafficSelector;
 
 /// Who refused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -18,12 +22,16 @@ pub struct Refusal {
     pub by: Party,
     /// What kind of refusal.
     pub cause: Cause,
+    /// What the peer said, where it did.
+    pub told: Option<NotifyType>,
     /// What was offered, in the usual notation.
-    pub offered: Vec<String>,
+    pub offered: Box<[String]>,
     /// What would have been accepted.
-    pub acceptable: Vec<String>,
-    /// Where in the configuration to look ("handfast.toml:12").
-    pub look_at: Option<String>,
+    pub acceptable: Box<[String]>,
+    /// Where in the configuration to look ("handfast.toml:12 (ike)").
+    pub look_at: Option<Box<str>>,
+    /// The connection that whoever was refused seemed to mean, though that is not proved.
+    pub meant: Option<Box<str>>,
 }
 
 /// Kinds of refusal; each is a metric label.
@@ -66,42 +74,120 @@ pub enum Cause {
     Local(String),
 }
 
+/// At most so many offers or accepted values are listed, and so much of each: a peer chooses what it offers.
+const LISTED: usize = 8;
+const LONGEST: usize = 400;
+
+/// The first few as text, and how many more there are.
+pub(crate) fn listed<T>(items: impl IntoIterator<Item = T>, text: impl Fn(T) -> String) -> Vec<String> {
+    let mut items = items.into_iter();
+    let mut list: Vec<String> = items.by_ref().take(LISTED).map(text).collect();
+    match items.count() {
+        0 => {}
+        more => list.push(format!("and {more} more")),
+    }
+    list
+}
+
+/// Both ends' selectors, as the side that says it sees them.
+pub(crate) fn ends(here: &[TrafficSelector], there: &[TrafficSelector]) -> String {
+    let text = |list: &[TrafficSelector]| listed(list, ToString::to_string).join(" ");
+    format!("here {}, there {}", text(here), text(there))
+}
+
 impl Refusal {
     /// A refusal with nothing to compare.
     pub fn new(by: Party, cause: Cause) -> Self {
+        let told = match cause {
+            Cause::Notified(notify) => Some(notify),
+            _ => None,
+        };
         Self {
             by,
             cause,
-            offered: Vec::new(),
-            acceptable: Vec::new(),
+            told,
+            offered: Box::default(),
+            acceptable: Box::default(),
             look_at: None,
+            meant: None,
+        }
+    }
+
+    /// The peer refuses: what it said, and what that means here.
+    pub fn told(notify: NotifyType, cause: Cause) -> Self {
+        Self {
+            told: Some(notify),
+            ..Self::new(Party::Peer, cause)
         }
     }
 
     /// Adds what was offered.
     pub fn offered(mut self, offered: Vec<String>) -> Self {
-        self.offered = offered;
+        self.offered = bounded(offered);
         self
     }
 
     /// Adds what would have been accepted.
     pub fn acceptable(mut self, acceptable: Vec<String>) -> Self {
-        self.acceptable = acceptable;
+        self.acceptable = bounded(acceptable);
         self
     }
 
     /// Adds the place in the configuration.
     pub fn look_at(mut self, place: impl Into<String>) -> Self {
-        self.look_at = Some(place.into());
+        self.look_at = Some(place.into().into());
         self
     }
+
+    /// Adds the connection that seems to be meant.
+    pub fn meant(mut self, connection: &str) -> Self {
+        self.meant = Some(connection.into());
+        self
+    }
+
+    /// As data, for the status and other programs.
+    pub fn facts(&self, connection: Option<&str>, remote: SocketAddr) -> RefusalFacts {
+        RefusalFacts {
+            connection: connection
+                .map(Into::into)
+                .or_else(|| self.meant.as_deref().map(Into::into)),
+            remote: remote.to_string(),
+            by: match self.by {
+                Party::Us => "us".into(),
+                Party::Peer => "peer".into(),
+            },
+            cause: self.cause.label().into(),
+            why: self.cause.to_string(),
+            told: self.told.map(|notify| notify.to_string()),
+            offered: self.offered.to_vec(),
+            acceptable: self.acceptable.to_vec(),
+            hint: self.hint().map(Into::into),
+            look_at: self.look_at.as_deref().map(Into::into),
+        }
+    }
+}
+
+fn bounded(list: Vec<String>) -> Box<[String]> {
+    let mut list = if list.len() > LISTED + 1 {
+        listed(list, |text| text)
+    } else {
+        list
+    };
+    for text in &mut list {
+        if text.chars().count() > LONGEST {
+            *text = text.chars().take(LONGEST).chain("...".chars()).collect();
+        }
+    }
+    list.into()
 }
 
 impl std::fmt::Display for Refusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.by {
-            Party::Us => write!(f, "{}", self.cause)?,
-            Party::Peer => write!(f, "the peer: {}", self.cause)?,
+        match (self.by, &self.cause, self.told) {
+            (Party::Us, cause, _) => write!(f, "{cause}")?,
+            (Party::Peer, Cause::Notified(notify), _) => write!(f, "the peer refuses: it says {notify}")?,
+            (Party::Peer, cause, Some(notify)) => write!(f, "the peer refuses: {cause} (it says {notify})")?,
+            (Party::Peer, cause, None) => write!(f, "the peer: {cause}")?,
         }
         if !self.offered.is_empty() {
             write!(f, "; offered: {}", self.offered.join(" | "))?;
@@ -168,31 +254,60 @@ impl Cause {
 }
 
 impl Refusal {
-    /// Likely causes, where the peer's word alone does not tell.
+    /// Likely causes, or what to compare, where the rest does not say it.
     pub fn hint(&self) -> Option<&'static str> {
-        if self.by != Party::Peer {
-            return None;
-        }
-        Some(match &self.cause {
-            Cause::Notified(NotifyType::AUTHENTICATION_FAILED) => {
-                "likely the secrets differ, or the peer does not know our identity or expects another of itself"
+        Some(match (self.by, &self.cause) {
+            (Party::Peer, Cause::Notified(NotifyType::AUTHENTICATION_FAILED)) => {
+                "likely the secrets differ, or the peer does not know our local_id, or our remote_id is not what it is \
+                 called; its log says which"
             }
-            Cause::Notified(NotifyType::NO_PROPOSAL_CHOSEN) => {
-                "likely the peer has no connection for our address, or allows none of these algorithms"
+            (Party::Peer, Cause::Notified(NotifyType::NO_PROPOSAL_CHOSEN)) => {
+                "likely the peer has no connection for our address, or allows none of these algorithms; its log says which"
             }
-            Cause::NoChildProposal => "likely the peer allows none of these algorithms for ESP, or another mode",
-            Cause::Selectors => "the peer's subnets are others: its local is our remote",
-            Cause::Notified(NotifyType::SINGLE_PAIR_REQUIRED) => {
+            (Party::Peer, Cause::NoChildProposal) => {
+                "likely the peer allows none of these algorithms for ESP, or another mode"
+            }
+            (Party::Peer, Cause::Selectors) => {
+                "likely the peer's subnets are others: its local_subnet is our remote_subnet, and the other way round"
+            }
+            (Party::Peer, Cause::Notified(NotifyType::SINGLE_PAIR_REQUIRED)) => {
                 "the peer wants a child SA for each pair of addresses: children with one address in local_subnet and \
                  one in remote_subnet"
             }
-            Cause::Notified(NotifyType::NO_ADDITIONAL_SAS) => {
+            (Party::Peer, Cause::Notified(NotifyType::NO_ADDITIONAL_SAS)) => {
                 "likely the peer allows no further child SA on one IKE SA, or could not install it"
             }
-            Cause::Timeout { .. } => {
+            (Party::Peer, Cause::Timeout { .. }) => {
                 "likely the peer is down, a firewall drops UDP 500 or 4500, or the address is wrong"
+            }
+            (Party::Us, Cause::NoConnection) => {
+                "a connection's remote must be the peer's address, a name, or \"any\", and its local ours"
+            }
+            (Party::Us, Cause::NoIkeProposal | Cause::NoChildProposal) => {
+                "one algorithm of each kind must be on both sides"
+            }
+            (Party::Us, Cause::WrongIdentity) => {
+                "one side's local_id must be the other's remote_id, in both directions"
+            }
+            (Party::Us, Cause::Selectors) => {
+                "one side's local_subnet must meet the other's remote_subnet, in both directions"
             }
             _ => return None,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_peer_offers_is_not_listed_without_end() {
+        let long = "x".repeat(5000);
+        let refusal = Refusal::new(Party::Us, Cause::NoIkeProposal).offered(vec![long; 64]);
+        assert_eq!(refusal.offered.len(), LISTED + 1);
+        assert_eq!(refusal.offered[LISTED], "and 56 more");
+        assert!(refusal.to_string().len() < (LISTED + 1) * (LONGEST + 20));
+        assert_eq!(listed(0..3, |n| n.to_string()), ["0", "1", "2"]);
     }
 }

@@ -28,7 +28,7 @@ pub fn connection(host: usize) -> Connection {
     let name = |h| Identity::Fqdn(if h == 0 { "a.test".into() } else { "b.test".into() });
     Connection {
         name: "office".into(),
-        place: format!("host{host}.toml:1"),
+        place: format!("host{host}.toml:1").into(),
         local: vec![address(host)],
         remote: Remote::Address(address(1 - host)),
         remote_port: 500,
@@ -41,7 +41,7 @@ pub fn connection(host: usize) -> Connection {
         ike: vec![parsed::<IkeProposal>("aes128gcm16-prfsha256-x25519")],
         children: vec![Arc::new(ChildPolicy {
             name: "office".into(),
-            place: format!("host{host}.toml:1"),
+            place: format!("host{host}.toml:1").into(),
             mode: Mode::Tunnel,
             or_tunnel: false,
             local_ts: subnet(host),

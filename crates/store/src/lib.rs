@@ -3,6 +3,7 @@
 //! * [`delta`] holds the changes that the engine records; a store is the fold of them.
 //! * [`snapshot`] is what a store holds at one moment, as data.
 //! * [`memory`] and [`journal`] are stores, behind [`SaStore`].
+//! * [`refusals`] are the latest of them, in memory only.
 //! * [`status`] is what `handfast status --json` prints, made from a snapshot.
 //!
 //! No key material is in any of them.
@@ -11,6 +12,7 @@
 pub mod delta;
 pub mod journal;
 pub mod memory;
+pub mod refusals;
 pub mod snapshot;
 pub mod status;
 

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::delta::{ChildFacts, DownFacts, End, IkeSaFacts};
+use crate::refusals::RefusalStatus;
 use crate::snapshot::{IkeSaEntry, SaSnapshot};
 
 /// Version of this shape.
@@ -18,6 +19,9 @@ pub struct Status {
     pub version: u16,
     /// IKE SAs, and connections that have none; by connection name, those without a name last.
     pub ike_sas: Vec<IkeSaStatus>,
+    /// What was refused lately, the latest first.
+    #[serde(default)]
+    pub refusals: Vec<RefusalStatus>,
 }
 
 /// An IKE SA, or a configured connection that is not up.
@@ -154,6 +158,7 @@ pub fn status(snapshot: &SaSnapshot, now_ms: u64, counters: &dyn Fn(u64) -> Opti
     Status {
         version: STATUS_VERSION,
         ike_sas,
+        refusals: vec![],
     }
 }
 

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use handfast_store::delta::{ChildFacts, DownFacts, End, IkeSaFacts, SaDelta, SaId};
+use handfast_store::refusals::{RefusalFacts, Refusals};
 use handfast_store::status::{Status, TrafficCounters, status};
 use handfast_store::{MemoryStore, SaStore};
 
@@ -111,7 +112,39 @@ fn example() -> Status {
         packets_in: 1000,
         packets_out: 999,
     };
-    status(&store.snapshot(), 62_499, &|child| (child == 11).then_some(counted))
+    let mut example = status(&store.snapshot(), 62_499, &|child| (child == 11).then_some(counted));
+    let mut refusals = Refusals::default();
+    let refused = RefusalFacts {
+        connection: Some("roadwarriors".into()),
+        remote: "203.0.113.9:4500".into(),
+        by: "us".into(),
+        cause: "selectors".into(),
+        why: "the traffic selectors do not meet".into(),
+        told: None,
+        offered: vec!["here 10.1.0.0/16, there 10.9.0.0/16".into()],
+        acceptable: vec!["here 10.1.0.0/16, there 10.2.0.0/16".into()],
+        hint: Some("one side's local_subnet must meet the other's remote_subnet, in both directions".into()),
+        look_at: Some("handfast.toml:12 (remote_subnet)".into()),
+    };
+    refusals.add(40_000, refused.clone());
+    refusals.add(50_000, refused);
+    refusals.add(
+        60_000,
+        RefusalFacts {
+            connection: Some("branch".into()),
+            remote: "203.0.113.9:500".into(),
+            by: "peer".into(),
+            cause: "notified".into(),
+            why: "NO_PROPOSAL_CHOSEN".into(),
+            told: Some("NO_PROPOSAL_CHOSEN".into()),
+            offered: vec!["aes128gcm16-prfsha256-x25519".into()],
+            acceptable: vec![],
+            hint: None,
+            look_at: Some("handfast.toml:3 (ike)".into()),
+        },
+    );
+    example.refusals = refusals.status(62_499);
+    example
 }
 
 /// After a wanted change: `UPDATE_GOLDEN=1 cargo test -p handfast-store`, then docs/status.md.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use handfast_auth::{Identity, IdentityPattern};
 use handfast_crypto::proposal::{EspProposal, IkeProposal};
 use handfast_crypto::secret::Secret;
+use handfast_engine::place::Place;
 use handfast_engine::policy::{
     Authentication, ChildPolicy, Connection, FRAGMENT_SIZE, Policy, Ports, Remote, Retransmit, Selector, Start,
     UdpEncapsulation,
@@ -60,7 +61,7 @@ pub fn policy(me: usize, ports: [Ports; 2], ike: Option<&str>, esp: Option<&str>
         })
     };
     let subnet = |who: usize| SUBNETS[who].parse::<Selector>().map_err(|e| e.to_string());
-    let place = "the demo's own policy".to_string();
+    let place = Place::new("the demo's own policy");
     let child = ChildPolicy {
         name: NAME.into(),
         place: place.clone(),

@@ -6,9 +6,11 @@ use handfast_crypto::legacy_provider;
 use handfast_crypto::provider::Provider;
 use handfast_engine::event::KeyLog;
 use handfast_engine::policy::Policy;
+use handfast_engine::refusal::Cause;
 use handfast_engine::{Answer, Engine, EngineConfig, Event, Input, Instant, Output, Question, Ticket, Transmit};
 use handfast_plane::op::{OuterPath, PlaneOp, PlaneReply};
 use handfast_plane::{Plane, UserspacePlane};
+use handfast_store::refusals::Refusals;
 use handfast_store::status::{Status, TrafficCounters, status};
 use handfast_store::{MemoryStore, SaStore};
 use tokio::sync::mpsc::UnboundedSender;
@@ -34,6 +36,7 @@ pub struct Core {
     /// The data path.
     pub plane: UserspacePlane,
     store: MemoryStore,
+    refusals: Refusals,
     provider: &'static Provider,
     mark: u32,
     later: Option<UnboundedSender<(Ticket, Answer)>>,
@@ -66,6 +69,7 @@ impl Core {
             engine,
             plane,
             store,
+            refusals: Refusals::default(),
             provider,
             mark,
             later,
@@ -93,9 +97,31 @@ impl Core {
                         tracing::error!(error = %e, "an SA's facts could not be recorded");
                     }
                 }
-                Output::Event(event) => around.event(event),
+                Output::Event(event) => {
+                    self.note(now, &event);
+                    around.event(event);
+                }
                 Output::KeyLog(entry) => around.key_log(entry),
             }
+        }
+    }
+
+    /// Refusals are remembered until the connection is up.
+    fn note(&mut self, now: Instant, event: &Event) {
+        match event {
+            // A peer that is asked for another group tries again at once: that is no refusal to anyone's owner.
+            Event::Refused { sa: None, refusal, .. } if matches!(refusal.cause, Cause::KeyExchange(_)) => {}
+            Event::Refused {
+                connection,
+                remote,
+                refusal,
+                ..
+            } => {
+                let facts = refusal.facts(connection.as_deref(), *remote);
+                self.refusals.add(now.as_millis(), facts);
+            }
+            Event::ConnectionUp { connection } => self.refusals.over(connection),
+            _ => {}
         }
     }
 
@@ -137,6 +163,8 @@ impl Core {
                     packets_out: c.counters.packets_out,
                 })
         };
-        status(&self.store.snapshot(), now.as_millis(), &counters)
+        let mut status = status(&self.store.snapshot(), now.as_millis(), &counters);
+        status.refusals = self.refusals.status(now.as_millis());
+        status
     }
 }

@@ -30,3 +30,18 @@ pub(crate) fn by_identity<'p>(
     by_address(policy, local, remote)
         .filter(move |c| c.remote_id.matches(peer) && wanted.is_none_or(|wanted| *wanted == c.local_id))
 }
+
+/// Where to look if none fits: the connection that fits on one side, else the first.
+pub(crate) fn nearest(policy: &Policy, local: IpAddr, remote: IpAddr) -> Option<String> {
+    let is_local = |c: &&Arc<Connection>| c.local.is_empty() || c.local.contains(&local);
+    let is_remote = |c: &&Arc<Connection>| matches!(&c.remote, Remote::Address(address) if *address == remote);
+    let (theirs, ours) = (
+        policy.connections.iter().find(is_remote),
+        policy.connections.iter().find(is_local),
+    );
+    match (theirs, ours.or(policy.connections.first())) {
+        (Some(c), _) => Some(c.place.of(&["local"])),
+        (None, Some(c)) => Some(c.place.of(&["remote"])),
+        (None, None) => None,
+    }
+}

@@ -160,12 +160,16 @@ impl AuthSent {
 
     /// What the peer's error notify means to our side.
     fn told(&self, notify: NotifyType) -> Refusal {
-        let refusal = Refusal::new(Party::Peer, Cause::Notified(notify)).look_at(&self.connection.place);
+        let refusal = Refusal::new(Party::Peer, Cause::Notified(notify));
+        let c = &self.connection;
         match notify {
-            NotifyType::AUTHENTICATION_FAILED => {
-                refusal.offered(vec![format!("{} by preshared key", self.connection.local_id)])
-            }
-            _ => refusal,
+            NotifyType::AUTHENTICATION_FAILED => refusal
+                .offered(vec![format!(
+                    "{} by preshared key, looking for {}",
+                    c.local_id, c.remote_id
+                )])
+                .look_at(c.place.of(&["secret", "secret_file"])),
+            _ => refusal.look_at(&c.place),
         }
     }
 
@@ -179,7 +183,8 @@ impl AuthSent {
         if !self.connection.remote_id.matches(&peer) {
             return Err(us(Cause::WrongIdentity)
                 .offered(vec![peer.to_string()])
-                .acceptable(vec![self.connection.remote_id.to_string()]));
+                .acceptable(vec![self.connection.remote_id.to_string()])
+                .look_at(self.connection.place.of(&["remote_id"])));
         }
         let context = ProofContext {
             prf: self.channel.prf,

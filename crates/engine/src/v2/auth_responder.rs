@@ -1,5 +1,6 @@
 //! IKE_AUTH as responder, with the first child (RFC 7296 section 1.2).
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use handfast_auth::Identity;
@@ -13,8 +14,8 @@ use crate::child::sa::{ChildSa, KeyInput, derive};
 use crate::context::{Context, Effect};
 use crate::endpoint::choose;
 use crate::negotiate;
-use crate::policy::Connection;
-use crate::refusal::{Cause, Party, Refusal};
+use crate::policy::{Connection, Policy};
+use crate::refusal::{Cause, Party, Refusal, listed};
 use crate::time::Instant;
 use crate::v2::auth;
 use crate::v2::channel::{Arrived, Channel};
@@ -109,29 +110,29 @@ impl HalfOpen {
         };
         let addresses = (sa.path.local.ip(), sa.path.remote.ip());
         let suite = self.channel.suite;
-        let connection = choose::by_identity(&cx.policy, addresses, &peer, wanted.as_ref())
-            .find(|c| c.ike.iter().any(|p| negotiate::allows(p, &suite)));
+        let by_identity = || choose::by_identity(&cx.policy, addresses, &peer, wanted.as_ref());
+        let connection = by_identity().find(|c| c.ike.iter().any(|p| negotiate::allows(p, &suite)));
         let Some(connection) = connection else {
             // Cost as much time as a wrong secret, so that identities cannot be probed.
             auth_v2::verify_decoy(&context);
-            let candidates: Vec<_> = choose::by_address(&cx.policy, addresses.0, addresses.1).collect();
-            let mut refusal = us(Cause::WrongIdentity)
-                .offered(vec![format!(
-                    "{peer}, looking for {}",
-                    wanted.map_or("anyone".into(), |w| w.to_string())
-                )])
-                .acceptable(
-                    candidates
-                        .iter()
-                        .map(|c| format!("{}, looking for {}", c.remote_id, c.local_id))
-                        .collect(),
-                );
-            refusal.look_at = candidates.first().map(|c| c.place.clone());
-            return Err(refusal);
+            if let Some(meant) = by_identity().next() {
+                // Its address led to the algorithms of another connection.
+                return Err(us(Cause::NoIkeProposal)
+                    .offered(vec![suite.to_string()])
+                    .acceptable(listed(&meant.ike, ToString::to_string))
+                    .look_at(meant.place.of(&["ike"]))
+                    .meant(&meant.name));
+            }
+            return Err(stranger(&cx.policy, addresses, &peer, wanted.as_ref()));
         };
         let auth = parsed.auth().map_err(us)?;
-        auth::verify(connection, &context, &auth)
-            .map_err(|cause| us(cause).offered(vec![peer.to_string()]).look_at(&connection.place))?;
+        auth::verify(connection, &context, &auth).map_err(|cause| {
+            us(cause)
+                .offered(vec![format!("{peer} by preshared key")])
+                .acceptable(vec![format!("{peer} with the secret of {}", connection.name)])
+                .look_at(connection.place.of(&["secret", "secret_file"]))
+                .meant(&connection.name)
+        })?;
         Ok((connection.clone(), peer))
     }
 
@@ -232,6 +233,26 @@ impl HalfOpen {
             without_child: chain,
         };
         Ok(Installing::as_responder(established, sa, cx, child, keys, reply))
+    }
+}
+
+/// The peer is called otherwise than any connection for these addresses allows, or looks for someone else.
+fn stranger(policy: &Policy, (local, remote): (IpAddr, IpAddr), peer: &Identity, wanted: Option<&Identity>) -> Refusal {
+    let candidates: Vec<_> = choose::by_address(policy, local, remote).collect();
+    let refusal = Refusal::new(Party::Us, Cause::WrongIdentity)
+        .offered(vec![match wanted {
+            Some(wanted) => format!("{peer}, looking for {wanted}"),
+            None => peer.to_string(),
+        }])
+        .acceptable(listed(&candidates, |c| {
+            format!("{}, looking for {}", c.remote_id, c.local_id)
+        }));
+    // Where the name is right, it is the other one that is not.
+    let known = candidates.iter().find(|c| c.remote_id.matches(peer));
+    match (known, candidates.first()) {
+        (Some(c), _) => refusal.look_at(c.place.of(&["local_id"])),
+        (None, Some(c)) => refusal.look_at(c.place.of(&["remote_id"])),
+        (None, None) => refusal,
     }
 }
 

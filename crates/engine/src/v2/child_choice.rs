@@ -15,7 +15,7 @@ use crate::context::Context;
 use crate::negotiate::{self, Choice, Offer};
 use crate::path::Path;
 use crate::policy::ChildPolicy;
-use crate::refusal::{Cause, Party, Refusal};
+use crate::refusal::{Cause, Party, Refusal, ends, listed};
 use crate::v2::message::{Parsed, push_notify};
 
 /// What the peer asks for.
@@ -143,7 +143,7 @@ impl Request {
                 let refusal = Refusal::new(Party::Us, Cause::Selectors)
                     .offered(vec![self.selectors()])
                     .acceptable(vec!["one address at each end".into()])
-                    .look_at(&policy.place);
+                    .look_at(policy.place.of(&["single_pair"]));
                 return Err((refusal, NotifyType::SINGLE_PAIR_REQUIRED));
             };
             (local_ts, remote_ts) = (vec![l], vec![r]);
@@ -171,7 +171,10 @@ impl Request {
                 .offered(vec!["tunnel mode".into()])
                 .acceptable(vec!["transport mode".into()])
         };
-        Err((refusal.look_at(&policy.place), NotifyType::NO_PROPOSAL_CHOSEN))
+        Err((
+            refusal.look_at(policy.place.of(&["mode"])),
+            NotifyType::NO_PROPOSAL_CHOSEN,
+        ))
     }
 
     /// Whether the first selectors, which may be those of the packet that the peer wants to send, are met.
@@ -187,28 +190,38 @@ impl Request {
     }
 
     fn no_suite(&self, met: &[Met<'_>]) -> Refused {
-        let acceptable = met.iter().flat_map(|m| m.policy.esp.iter().map(ToString::to_string));
+        let acceptable = listed(met.iter().flat_map(|m| &m.policy.esp), ToString::to_string);
         let mut refusal = Refusal::new(Party::Us, Cause::NoChildProposal)
             .offered(negotiate::describe(&self.offers))
-            .acceptable(acceptable.collect());
-        refusal.look_at = met.first().map(|m| m.policy.place.clone());
+            .acceptable(acceptable);
+        if let Some(first) = met.first() {
+            refusal = refusal.look_at(first.policy.place.of(&["esp"]));
+        }
         (refusal, NotifyType::NO_PROPOSAL_CHOSEN)
     }
 
     fn no_selectors(&self, policies: &[Arc<ChildPolicy>], path: &Path) -> Refused {
-        let acceptable = policies.iter().map(|policy| {
-            let local = selectors::resolve(&policy.local_ts, path.local.ip());
-            between(&local, &selectors::resolve(&policy.remote_ts, path.remote.ip()))
+        let local = |policy: &ChildPolicy| selectors::resolve(&policy.local_ts, path.local.ip());
+        let acceptable = listed(policies, |policy| {
+            ends(&local(policy), &selectors::resolve(&policy.remote_ts, path.remote.ip()))
         });
         let mut refusal = Refusal::new(Party::Us, Cause::Selectors)
             .offered(vec![self.selectors()])
-            .acceptable(acceptable.collect());
-        refusal.look_at = policies.first().map(|policy| policy.place.clone());
+            .acceptable(acceptable);
+        // Where our side is right, it is the other one that is not.
+        let right = policies
+            .iter()
+            .find(|policy| !selectors::narrow(&local(policy), &self.ts_r).is_empty());
+        if let Some(policy) = right {
+            refusal = refusal.look_at(policy.place.of(&["remote_subnet"]));
+        } else if let Some(policy) = policies.first() {
+            refusal = refusal.look_at(policy.place.of(&["local_subnet"]));
+        }
         (refusal, NotifyType::TS_UNACCEPTABLE)
     }
 
     fn selectors(&self) -> String {
-        between(&self.ts_r, &self.ts_i)
+        ends(&self.ts_r, &self.ts_i)
     }
 }
 
@@ -252,12 +265,6 @@ pub(crate) fn through_nat() -> Cause {
          would have other addresses than were agreed; use mode = \"tunnel\""
             .into(),
     )
-}
-
-/// Selectors of both ends, for explanations.
-fn between(here: &[TrafficSelector], there: &[TrafficSelector]) -> String {
-    let text = |list: &[TrafficSelector]| selectors::describe(list).join(" ");
-    format!("here {}, there {}", text(here), text(there))
 }
 
 /// The peer's first selector of one address, narrowed to ours.

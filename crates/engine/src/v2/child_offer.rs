@@ -15,7 +15,7 @@ use crate::context::Context;
 use crate::negotiate;
 use crate::path::Path;
 use crate::policy::ChildPolicy;
-use crate::refusal::{Cause, Party, Refusal};
+use crate::refusal::{Cause, Party, Refusal, ends, listed};
 use crate::v2::auth::child_cause;
 use crate::v2::child_choice::through_nat;
 use crate::v2::message::{Parsed, push_notify};
@@ -100,13 +100,16 @@ impl Asked {
 
     /// What the peer's error notify means for its owner.
     pub fn told(&self, notify: NotifyType) -> Refusal {
-        let offered = match notify {
-            NotifyType::TS_UNACCEPTABLE | NotifyType::SINGLE_PAIR_REQUIRED => self.selectors(),
-            _ => self.policy.esp.iter().map(ToString::to_string).collect(),
-        };
-        Refusal::new(Party::Peer, child_cause(notify))
-            .offered(offered)
-            .look_at(&self.policy.place)
+        let refusal = Refusal::told(notify, child_cause(notify));
+        let place = &self.policy.place;
+        match notify {
+            NotifyType::TS_UNACCEPTABLE | NotifyType::SINGLE_PAIR_REQUIRED => refusal
+                .offered(vec![ends(&self.ts_i, &self.ts_r)])
+                .look_at(place.of(&["local_subnet", "remote_subnet"])),
+            _ => refusal
+                .offered(listed(&self.policy.esp, ToString::to_string))
+                .look_at(place.of(&["esp"])),
+        }
     }
 
     /// The child that the peer grants. `group`: that of our KE payload.
@@ -125,14 +128,16 @@ impl Asked {
         let choice = negotiate::accept_esp(&offers, &self.policy.esp, group).ok_or_else(|| {
             us(Cause::NoChildProposal)
                 .offered(negotiate::describe(&offers))
-                .acceptable(self.policy.esp.iter().map(ToString::to_string).collect())
+                .acceptable(listed(&self.policy.esp, ToString::to_string))
+                .look_at(self.policy.place.of(&["esp"]))
         })?;
         let (ts_i, ts_r) = (parsed.ts_i().map_err(us)?, parsed.ts_r().map_err(us)?);
         // The responder may only narrow (section 2.9).
         if !selectors::within(&ts_i, &self.ts_i) || !selectors::within(&ts_r, &self.ts_r) {
             return Err(us(Cause::Selectors)
-                .offered(texts(&ts_i, &ts_r))
-                .acceptable(self.selectors()));
+                .offered(vec![ends(&ts_i, &ts_r)])
+                .acceptable(vec![ends(&self.ts_i, &self.ts_r)])
+                .look_at(self.policy.place.of(&["local_subnet", "remote_subnet"])));
         }
         let spi_out = <[u8; 4]>::try_from(choice.spi.as_slice()).map(u32::from_be_bytes);
         Ok(ChildSa {
@@ -165,14 +170,6 @@ impl Asked {
         Err(Refusal::new(Party::Us, Cause::Mode(why.into()))
             .offered(name(transport))
             .acceptable(name(!transport))
-            .look_at(&self.policy.place))
+            .look_at(self.policy.place.of(&["mode"])))
     }
-
-    fn selectors(&self) -> Vec<String> {
-        texts(&self.ts_i, &self.ts_r)
-    }
-}
-
-fn texts(i: &[TrafficSelector], r: &[TrafficSelector]) -> Vec<String> {
-    vec![selectors::describe(i).join(" "), selectors::describe(r).join(" ")]
 }

@@ -16,7 +16,7 @@ use crate::negotiate;
 use crate::output::{Question, Ticket};
 use crate::path::nat_hash;
 use crate::policy::{Connection, UdpEncapsulation};
-use crate::refusal::{Cause, Party, Refusal};
+use crate::refusal::{Cause, Party, Refusal, listed};
 use crate::retransmit::{Due, Pending};
 use crate::time::Instant;
 use crate::v2::auth_initiator;
@@ -246,8 +246,8 @@ impl InitSent {
         if let Some(error) = parsed.error() {
             sa.received(cx, message.bytes.len(), summary);
             let refusal = Refusal::new(Party::Peer, Cause::Notified(error.notify))
-                .offered(self.connection.ike.iter().map(ToString::to_string).collect())
-                .look_at(&self.connection.place);
+                .offered(listed(&self.connection.ike, ToString::to_string))
+                .look_at(self.connection.place.of(&["ike"]));
             return Ok(State::InitSent(self.complain(refusal)));
         }
         if header.spi_r.is_zero() {
@@ -293,7 +293,8 @@ impl InitSent {
         let choice = negotiate::accept_ike(&offers, &self.connection.ike).ok_or_else(|| {
             us(Cause::NoIkeProposal)
                 .offered(negotiate::describe(&offers))
-                .acceptable(self.connection.ike.iter().map(ToString::to_string).collect())
+                .acceptable(listed(&self.connection.ike, ToString::to_string))
+                .look_at(self.connection.place.of(&["ike"]))
         })?;
         let ke = parsed.ke().map_err(us)?;
         if ke.group != self.group.0 || choice.suite.group != self.group {
@@ -355,8 +356,8 @@ impl InitSent {
                     Err(_) => "the peer wants another group but does not say which".into(),
                 };
                 let refusal = Refusal::new(Party::Peer, Cause::KeyExchange(text))
-                    .offered(self.connection.ike.iter().map(ToString::to_string).collect())
-                    .look_at(&self.connection.place);
+                    .offered(listed(&self.connection.ike, ToString::to_string))
+                    .look_at(self.connection.place.of(&["ike"]));
                 Ok(State::InitSent(self.complain(refusal)))
             }
         }

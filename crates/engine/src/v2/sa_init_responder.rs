@@ -17,7 +17,7 @@ use crate::input::Answer;
 use crate::negotiate::{self, Choice};
 use crate::output::{Question, Ticket};
 use crate::policy::{Connection, UdpEncapsulation};
-use crate::refusal::{Cause, Party, Refusal};
+use crate::refusal::{Cause, Party, Refusal, listed};
 use crate::v2::auth_responder::HalfOpen;
 use crate::v2::channel::Channel;
 use crate::v2::fragments;
@@ -91,7 +91,11 @@ pub(crate) fn read(
     if candidates.is_empty() {
         let refusal = Refusal::new(Party::Us, Cause::NoConnection)
             .offered(vec![format!("{} from {}", local.ip(), remote.ip())])
-            .acceptable(cx.policy.connections.iter().map(|c| c.pair()).collect());
+            .acceptable(listed(&cx.policy.connections, |c| c.pair()));
+        let refusal = match choose::nearest(&cx.policy, local.ip(), remote.ip()) {
+            Some(place) => refusal.look_at(place),
+            None => refusal,
+        };
         return Err(reject(refusal, NotifyType::NO_PROPOSAL_CHOSEN));
     }
     let chosen = candidates
@@ -100,13 +104,8 @@ pub(crate) fn read(
     let Some((choice, connection)) = chosen else {
         let refusal = Refusal::new(Party::Us, Cause::NoIkeProposal)
             .offered(negotiate::describe(&offers))
-            .acceptable(
-                candidates
-                    .iter()
-                    .flat_map(|c| c.ike.iter().map(ToString::to_string))
-                    .collect(),
-            )
-            .look_at(&candidates[0].place);
+            .acceptable(listed(candidates.iter().flat_map(|c| &c.ike), ToString::to_string))
+            .look_at(candidates[0].place.of(&["ike"]));
         return Err(reject(refusal, NotifyType::NO_PROPOSAL_CHOSEN));
     };
     if choice.suite.group.0 != ke.group {

@@ -36,7 +36,13 @@ pub(crate) fn informational(
         this.farewell(sa, cx, request);
         if unproven {
             let cause = Cause::Notified(NotifyType::AUTHENTICATION_FAILED);
-            return refuse(Refusal::new(Party::Peer, cause).look_at(&this.parties.connection.place));
+            let c = &this.parties.connection;
+            let offered = format!("{} by preshared key", c.local_id);
+            return refuse(
+                Refusal::new(Party::Peer, cause)
+                    .offered(vec![offered])
+                    .look_at(c.place.of(&["local_id"])),
+            );
         }
         return Ok(gone(reason));
     }

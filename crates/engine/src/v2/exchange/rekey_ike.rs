@@ -11,7 +11,7 @@ use crate::context::{Asker, Context, Effect, Reserved};
 use crate::input::Answer;
 use crate::negotiate;
 use crate::output::{Question, Ticket};
-use crate::refusal::{Cause, Party, Refusal};
+use crate::refusal::{Cause, Party, Refusal, listed};
 use crate::v2::established::Established;
 use crate::v2::exchange::Sent;
 use crate::v2::message::Parsed;
@@ -251,8 +251,8 @@ fn told(this: &Established, sa: &Sa, cx: &mut Context, error: &Notify<'_>, reque
         _ => {}
     }
     let refusal = Refusal::new(Party::Peer, Cause::Notified(error.notify))
-        .offered(connection.ike.iter().map(ToString::to_string).collect())
-        .look_at(&connection.place);
+        .offered(listed(&connection.ike, ToString::to_string))
+        .look_at(connection.place.of(&["ike"]));
     give_up(cx, &request.place, Some(refusal))
 }
 

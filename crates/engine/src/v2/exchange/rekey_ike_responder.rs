@@ -10,7 +10,7 @@ use crate::context::{Asker, Context, Effect, Reserved};
 use crate::input::Answer;
 use crate::negotiate::{self, Choice, Offer};
 use crate::output::{Question, Ticket};
-use crate::refusal::{Cause, Party, Refusal};
+use crate::refusal::{Cause, Party, Refusal, listed};
 use crate::v2::established::Established;
 use crate::v2::exchange::Sent;
 use crate::v2::exchange::rekey_ike::spi;
@@ -192,8 +192,8 @@ fn read(this: &Established, offers: &[Offer], parsed: &Parsed<'_>) -> Result<(Ch
     let Some(choice) = negotiate::choose_ike(offers, &connection.ike, ke_group) else {
         let refusal = Refusal::new(Party::Us, Cause::NoIkeProposal)
             .offered(negotiate::describe(offers))
-            .acceptable(connection.ike.iter().map(ToString::to_string).collect())
-            .look_at(&connection.place);
+            .acceptable(listed(&connection.ike, ToString::to_string))
+            .look_at(connection.place.of(&["ike"]));
         return Err(No(NotifyType::NO_PROPOSAL_CHOSEN, vec![], Some(Box::new(refusal))));
     };
     if choice.suite.group != ke_group {
