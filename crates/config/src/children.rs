@@ -45,7 +45,9 @@ pub(crate) fn read(
     });
     let Some(tables) = tables else {
         subnets::check(reader, name, s.at_of("remote_subnet"), &common.local, &common.remote);
-        return vec![Arc::new(policy(name, s.place(reader, at), &common, None))];
+        let policy = policy(name, s.place(reader, at), &common, None);
+        check_transport(reader, s, &policy);
+        return vec![Arc::new(policy)];
     };
     let mut list: Vec<Arc<ChildPolicy>> = vec![];
     for (child, at, mut section) in tables {
@@ -54,6 +56,7 @@ pub(crate) fn read(
         // What it does not say itself stands in its connection's table.
         let place = section.place(reader, at).within(&s.place(reader, at));
         let policy = policy(&child, place, &common, Some(own));
+        check_transport(reader, &section, &policy);
         let full = format!("{name}.{child}");
         subnets::check(
             reader,
@@ -84,11 +87,6 @@ fn written(s: &mut Section<'_, '_>, reader: &mut Reader<'_>, legacy: bool) -> Wr
         ("transport-or-tunnel", (Mode::Transport, true)),
     ];
     let mode = s.word(reader, "mode", &modes);
-    if mode.is_some_and(|(mode, _)| mode == Mode::Transport) {
-        let message = "transport mode is not available yet".to_string();
-        let hint = "the userspace plane carries tunnels only";
-        reader.error(s.at_of("mode"), message, "mode = \"tunnel\"", hint);
-    }
     let local = subnets::selectors(s, reader, "local_subnet");
     let remote = subnets::selectors(s, reader, "remote_subnet");
     let esp = algorithms::esp(s, reader, legacy);
@@ -130,5 +128,20 @@ fn policy(name: &str, place: Place, common: &Written, own: Option<Written>) -> C
             .and_then(|own| own.rekey)
             .or(common.rekey)
             .unwrap_or(Duration::from_secs(3600)),
+    }
+}
+
+/// Transport mode carries the packets of the two ends themselves.
+fn check_transport(reader: &mut Reader<'_>, s: &Section<'_, '_>, policy: &ChildPolicy) {
+    if policy.mode == Mode::Tunnel {
+        return;
+    }
+    for (key, list) in [("local_subnet", &policy.local_ts), ("remote_subnet", &policy.remote_ts)] {
+        let network = |selector: &&Selector| matches!(selector, Selector::Fixed(ts) if ts.start != ts.end);
+        if let Some(network) = list.iter().find(network) {
+            let message = format!("{}: transport mode carries no packets of {network}", policy.name);
+            let expected = format!("no {key}, or protocols and ports alone such as \"[tcp/443]\"");
+            reader.error(s.at_of(key), message, &expected, "mode = \"tunnel\" carries networks");
+        }
     }
 }

@@ -123,7 +123,11 @@ fn each_mistake_is_told_with_its_place() {
         ),
         (with("remote_port = 0"), "a whole number from 1 to 65535"),
         (with("version = 1"), "IKEv1 is not available yet"),
-        (with("mode = \"transport\""), "transport mode"),
+        (with("mode = \"transports\""), "\"transport-or-tunnel\""),
+        (
+            with("mode = \"transport\"\nremote_subnet = \"10.2.0.0/16\""),
+            "transport mode carries no packets of 10.2.0.0/16",
+        ),
         (
             bad("[connection.a]\nremote = \"192.0.2.2\"\nlocal_id = \"a\"\n"),
             "t.toml:1:13: a has no secret",

@@ -6,7 +6,7 @@ mod net_support;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use handfast::net::{RouteSettings, Routes, Tun, TunSettings, TunnelRoute, UdpConfig, UdpSet};
+use handfast::net::{Flow, RouteSettings, Routes, Tun, TunSettings, TunnelRoute, UdpConfig, UdpSet};
 use handfast::net::{path_mtu, remove_leftovers, source_address};
 use net_support::{Namespace, add_address, in_namespace, ip};
 
@@ -16,6 +16,7 @@ fn route(remote: &str, locals: &[&str], peer: Option<&str>) -> TunnelRoute {
         remote: remote.parse().unwrap(),
         locals,
         peer: peer.map(|peer| peer.parse().unwrap()),
+        flow: Flow::ANY,
     }
 }
 
@@ -60,7 +61,7 @@ fn way(to: &str) -> String {
 
 /// All rules and all routes of the tunnel's tables.
 fn state() -> String {
-    let tables = ["18502", "18503"].map(|table| {
+    let tables = ["18502", "18503", "18504"].map(|table| {
         ["-4", "-6"].map(|family| {
             let arguments = [family, "route", "show", "table", table];
             let output = std::process::Command::new("ip").args(arguments).output().unwrap();
@@ -301,5 +302,43 @@ fn an_unknown_device_is_named() {
     in_namespace(|| async {
         let error = Routes::new(&RouteSettings::default(), "nothing0").await.err().unwrap();
         assert!(error.to_string().contains("no network device nothing0"), "{error}");
+    });
+}
+
+/// Packets of a flow enter the tunnel, those of others and our own do not, not even to the peer itself.
+#[test]
+fn flows_enter_the_tunnel_and_others_do_not() {
+    in_namespace(|| async {
+        let host = Host::new();
+        let before = state();
+        let mut routes = host.routes().await;
+        let mut web = route("192.0.2.9/32", &["192.0.2.1/32"], Some("192.0.2.9"));
+        web.flow = Flow {
+            protocol: 6,
+            remote_ports: (443, 444),
+            ..Flow::ANY
+        };
+        let mut served = route("2001:db8::9/128", &["2001:db8::1/128"], None);
+        served.flow = Flow {
+            protocol: 17,
+            local_ports: (53, 53),
+            ..Flow::ANY
+        };
+        let wanted = [web, served, route("0.0.0.0/0", &["10.1.0.0/16"], None)];
+        routes.apply(&wanted).await.unwrap();
+        assert_eq!(way("192.0.2.9 ipproto tcp dport 443"), "handfast0 192.0.2.1");
+        assert_eq!(way("192.0.2.9 ipproto tcp dport 445"), "out 192.0.2.1");
+        assert_eq!(way("192.0.2.9 ipproto udp dport 443"), "out 192.0.2.1");
+        assert_eq!(way(&format!("192.0.2.9 ipproto tcp dport 443 {MARK}")), "out 192.0.2.1");
+        assert_eq!(way("198.51.100.1 ipproto tcp dport 443"), "handfast0 10.1.0.1");
+        assert_eq!(way("2001:db8::9 ipproto udp sport 53"), "handfast0 2001:db8::1");
+        assert_eq!(way("2001:db8::9 ipproto udp sport 54"), "out 2001:db8::1");
+        // Again: nothing is added twice.
+        let once = state();
+        routes.apply(&wanted).await.unwrap();
+        assert_eq!(state(), once);
+        drop(routes);
+        assert!(remove_leftovers(&RouteSettings::default()).await.unwrap() >= 8);
+        assert_eq!(state(), before);
     });
 }

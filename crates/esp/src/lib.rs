@@ -9,6 +9,7 @@ mod inbound;
 mod layout;
 mod outbound;
 mod replay;
+pub mod transport;
 pub mod tunnel;
 pub mod udp_encap;
 

@@ -1,7 +1,7 @@
 //! The IP packets inside a tunnel: reading their headers, answering the oversized, and the few changes that a tunnel
 //! must make to them.
 
-mod checksum;
+pub(crate) mod checksum;
 mod ecn;
 mod fragment;
 mod headers;

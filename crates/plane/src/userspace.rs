@@ -16,6 +16,7 @@ mod policy;
 use std::collections::{HashMap, VecDeque};
 
 use handfast_crypto::provider::Provider;
+use handfast_esp::transport::Fragments;
 use handfast_wire::selector::TrafficSelector;
 
 use crate::Plane;
@@ -44,6 +45,8 @@ pub struct UserspacePlane {
     scratch: Vec<u8>,
     /// One packet of a frame at a time.
     packet: Vec<u8>,
+    /// Of packets that transport mode carries.
+    fragments: Fragments,
 }
 
 /// One child as the plane holds it.
@@ -88,6 +91,7 @@ impl UserspacePlane {
             events: VecDeque::new(),
             scratch: Vec::new(),
             packet: Vec::new(),
+            fragments: Fragments::default(),
         }
     }
 

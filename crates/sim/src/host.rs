@@ -165,7 +165,7 @@ impl Host {
     pub fn esp(&mut self, now: Instant, from: SocketAddr, mut bytes: Vec<u8>) -> Vec<Transmit> {
         let from = (from.port() != 0).then_some((from.ip(), from.port()));
         match self.plane.inbound(&mut bytes, from) {
-            Inbound::Deliver { .. } => self.delivered += 1,
+            Inbound::Deliver { .. } | Inbound::DeliverOwned { .. } => self.delivered += 1,
             Inbound::Drop(reason) => self.dropped.push(reason),
         }
         self.plane_events(now)

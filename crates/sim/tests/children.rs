@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use handfast_engine::Event;
 use handfast_engine::policy::{ChildPolicy, Connection};
+use handfast_plane::op::Mode;
 use handfast_sim::pair::{MINUTE, named, world_with};
 use handfast_sim::policies::parsed;
 use handfast_sim::{Faults, World};
@@ -230,5 +231,94 @@ fn a_peer_that_wants_single_pairs_is_explained() {
         }
     });
     assert!(bring_up(&mut world));
+    assert_paired(&world);
+}
+
+/// Transport mode between the hosts themselves.
+fn transport(c: &mut Connection, mode: Mode, or_tunnel: bool) {
+    let child = Arc::make_mut(&mut c.children[0]);
+    (child.mode, child.or_tunnel) = (mode, or_tunnel);
+    (child.local_ts, child.remote_ts) = (vec![parsed("[tcp]")], vec![parsed("[tcp]")]);
+}
+
+#[test]
+fn transport_mode_where_both_want_it_and_a_tunnel_where_that_does() {
+    for (ours, theirs, agreed) in [
+        (
+            (Mode::Transport, false),
+            (Mode::Transport, false),
+            Some(Mode::Transport),
+        ),
+        ((Mode::Transport, true), (Mode::Tunnel, false), Some(Mode::Tunnel)),
+        ((Mode::Tunnel, false), (Mode::Transport, true), Some(Mode::Tunnel)),
+        ((Mode::Tunnel, false), (Mode::Transport, false), None),
+        ((Mode::Transport, false), (Mode::Tunnel, false), None),
+    ] {
+        let mut world = world_with(10, |host, c| {
+            let (mode, or_tunnel) = if host == 0 { ours } else { theirs };
+            transport(c, mode, or_tunnel);
+        });
+        let up = bring_up(&mut world);
+        assert_eq!(
+            up,
+            agreed.is_some(),
+            "{ours:?} {theirs:?} {:?}",
+            world.hosts[0].refusals()
+        );
+        if let Some(agreed) = agreed {
+            let sa = world.hosts[0].outbound.values().next().unwrap();
+            assert_eq!(sa.mode, agreed);
+            assert_eq!(sa.remote_ts[0].to_string(), "192.0.2.2/32[tcp]");
+            assert_paired(&world);
+        } else {
+            assert!(
+                world
+                    .hosts
+                    .iter()
+                    .flat_map(|h| h.refusals())
+                    .any(|r| r.contains("tunnel mode"))
+            );
+        }
+    }
+}
+
+/// The peer grants a tunnel in CREATE_CHILD_SA: it is deleted there again (RFC 7296 section 1.3.1), and all else stays.
+#[test]
+fn a_further_child_of_the_wrong_mode_is_deleted_with_the_peer() {
+    let mut world = world_with(11, |host, c| {
+        let first = child(c, host, "first", "10.2.0.0/16");
+        transport(c, if host == 0 { Mode::Transport } else { Mode::Tunnel }, false);
+        c.children.insert(0, first.into());
+        Arc::make_mut(&mut c.children[1]).name = "hosts".into();
+    });
+    assert!(bring_up(&mut world), "up without it");
+    world.run(Duration::from_secs(5));
+    for host in 0..2 {
+        assert_eq!(names(&world, host), ["first"]);
+        assert_eq!(world.hosts[host].engine.sa_count(), 1);
+    }
+    assert!(
+        world.hosts[0]
+            .refusals()
+            .join("\n")
+            .contains("the peer grants a tunnel")
+    );
+}
+
+#[test]
+fn transport_mode_is_rekeyed_in_transport_mode() {
+    let mut world = world_with(12, |host, c| {
+        transport(c, Mode::Transport, false);
+        Arc::make_mut(&mut c.children[0]).rekey = Duration::from_secs(if host == 0 { 100 } else { 0 });
+    });
+    assert!(bring_up(&mut world));
+    world.run(Duration::from_secs(1000));
+    assert!(world.hosts[1].count(|e| matches!(e, Event::ChildRekeyed { .. })) >= 8);
+    assert!(
+        world
+            .hosts
+            .iter()
+            .all(|h| h.outbound.values().all(|sa| sa.mode == Mode::Transport))
+    );
     assert_paired(&world);
 }

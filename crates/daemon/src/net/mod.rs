@@ -5,8 +5,8 @@
 //! | what | where | until |
 //! |---|---|---|
 //! | a TUN device | `handfast0` | the process ends (it is never made persistent) |
-//! | routes | tables [`RouteSettings::table`] and the next one, protocol [`routes::PROTOCOL`] | [`Routes::clear`], or the next start |
-//! | policy rules | [`RouteSettings::priority`] and the next two | the same |
+//! | routes | tables [`RouteSettings::table`] and the next two, protocol [`routes::PROTOCOL`] | [`Routes::clear`], or the next start |
+//! | policy rules | [`RouteSettings::priority`], three before and two after | the same |
 //! | `net.ipv4.conf.DEV.rp_filter` = 2 | the TUN device; an outer device with strict filtering whose peer lies inside a tunnelled subnet | the device ends; the same |
 //!
 //! Handfast's own IKE and ESP packets carry the mark [`RouteSettings::mark`]; the rules send every *other* packet to the
@@ -28,7 +28,7 @@ mod vnet;
 pub use error::NetError;
 pub use host::{path_mtu, resolve, source_address};
 pub use raw_esp::{EspBurst, RawEsp, ReceivedEsp};
-pub use routes::{RouteSettings, Routes, TunnelRoute, remove_leftovers};
+pub use routes::{Flow, RouteSettings, Routes, TunnelRoute, remove_leftovers};
 pub use subnet::Subnet;
 pub use tun::{Tun, TunSettings};
 pub use udp::{Burst, Received, UdpConfig, UdpSet};

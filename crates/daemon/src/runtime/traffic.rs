@@ -142,6 +142,13 @@ impl<'t, 'p> Host<'t, 'p> {
         match (inbound, joiner) {
             (Inbound::Deliver { packet, .. }, Some(joiner)) => joiner.push(packet, &mut |joined| write(tun, joined)),
             (Inbound::Deliver { packet, .. }, None) => write(tun, Joined::alone(packet)),
+            (Inbound::DeliverOwned { packet, .. }, joiner) => {
+                // What came before it was sent before it.
+                if let Some(joiner) = joiner {
+                    joiner.flush(&mut |joined| write(tun, joined));
+                }
+                write(tun, Joined::alone(&packet));
+            }
             (Inbound::Drop(reason), _) => tracing::trace!(?reason, "ESP packet dropped"),
         }
     }

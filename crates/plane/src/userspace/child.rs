@@ -1,17 +1,22 @@
 //! A child: both its SAs, its selectors and counters.
 
-use handfast_esp::tunnel::IPV6_MIN_MTU;
+use handfast_esp::transport;
+use handfast_esp::tunnel::{Headers, IPV6_MIN_MTU};
 use handfast_esp::{InboundSa, OutboundSa, OuterHeaders, Usage};
 use handfast_wire::selector::TrafficSelector;
 
 use super::{ChildView, DEFAULT_PATH_MTU, PolicyView};
-use crate::op::{ChildId, Counters, Encapsulation, OuterPath, SaInstall};
+use crate::op::{ChildId, Counters, Encapsulation, Mode, OuterPath, SaInstall};
 
 /// A child of which at least one SA is installed.
 pub(super) struct Child {
     pub id: ChildId,
     pub name: String,
     pub path: OuterPath,
+    pub mode: Mode,
+    /// It carries no fragments: in transport mode, and where selectors have ports, which fragments do not show
+    /// (RFC 4301 section 7).
+    pub whole: bool,
     pub local_ts: Vec<TrafficSelector>,
     pub remote_ts: Vec<TrafficSelector>,
     pub counters: Counters,
@@ -39,10 +44,14 @@ pub(super) struct Sender {
 impl Child {
     /// With neither SA yet.
     pub fn new(install: SaInstall) -> Self {
+        let ports = |list: &[TrafficSelector]| list.iter().any(|ts| !ts.is_any_port());
+        let whole = install.mode == Mode::Transport || ports(&install.local_ts) || ports(&install.remote_ts);
         Self {
+            whole,
             id: install.child,
             name: install.name,
             path: install.path,
+            mode: install.mode,
             local_ts: install.local_ts,
             remote_ts: install.remote_ts,
             counters: Counters::default(),
@@ -75,6 +84,23 @@ impl Child {
         self.update_inner_mtu();
     }
 
+    /// Whether a fragment belongs to a packet that this child may have to carry whole.
+    pub fn carries_whole(&self, headers: &Headers) -> bool {
+        let takes = |list: &[TrafficSelector], address| {
+            let of = |ts: &TrafficSelector| TrafficSelector {
+                start_port: 0,
+                end_port: u16::MAX,
+                ..*ts
+            };
+            list.iter()
+                .any(|ts| of(ts).contains_packet(headers.protocol, None, address))
+        };
+        self.whole
+            && self.outbound.is_some()
+            && takes(&self.local_ts, headers.source)
+            && takes(&self.remote_ts, headers.destination)
+    }
+
     pub fn is_empty(&self) -> bool {
         self.inbound.is_none() && self.outbound.is_none()
     }
@@ -104,8 +130,13 @@ impl Child {
             ipv6: self.path.remote.is_ipv6(),
             udp: matches!(self.path.encapsulation, Encapsulation::Udp { .. }),
         };
+        // In transport mode the packet's own IP header is the outer one.
+        let own_header = match self.mode {
+            Mode::Tunnel => 0,
+            Mode::Transport => transport::header_len(outer.ipv6),
+        };
         if let Some(sender) = &mut self.outbound {
-            sender.inner_mtu = sender.sa.max_inner(self.path_mtu, outer);
+            sender.inner_mtu = sender.sa.max_inner(self.path_mtu, outer) + own_header;
         }
     }
 }

@@ -7,7 +7,7 @@ use super::UserspacePlane;
 use super::batch::Batch;
 use super::child::Sender;
 use super::outbound::{Outbound, select};
-use crate::op::PlaneEvent;
+use crate::op::{Mode, PlaneEvent};
 
 impl UserspacePlane {
     /// Takes a frame from our side, which is an IP packet or stands for several, of which a device with offload said
@@ -52,7 +52,7 @@ impl UserspacePlane {
         let Some(sender) = &mut child.outbound else {
             return Outbound::NoPolicy;
         };
-        if split.packet_len() > sender.mtu(headers.is_ipv6()) {
+        if child.mode == Mode::Transport || split.packet_len() > sender.mtu(headers.is_ipv6()) {
             return self.one_by_one(&split, batch);
         }
         let before = batch.len();

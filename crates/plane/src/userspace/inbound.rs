@@ -2,12 +2,12 @@
 
 use std::net::IpAddr;
 
-use handfast_esp::OpenError;
 use handfast_esp::tunnel::{self, Headers};
+use handfast_esp::{OpenError, transport};
 
 use super::child::Child;
 use super::{UserspacePlane, matching};
-use crate::op::{ChildId, Encapsulation, OuterPath, PlaneEvent};
+use crate::op::{ChildId, Encapsulation, Mode, OuterPath, PlaneEvent};
 
 /// What became of an ESP packet from the network.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -16,10 +16,19 @@ pub enum Inbound<'p> {
     Deliver {
         /// From which child.
         child: ChildId,
-        /// In the buffer of the ESP packet.
+        /// In the buffer of the ESP packet, or, in transport mode, made again from it.
         packet: &'p [u8],
         /// Set if this packet, authentic and the newest, came from elsewhere than where the child sends to: a NAT has
         /// a new mapping (RFC 7296 section 2.23).
+        moved: Option<(IpAddr, u16)>,
+    },
+    /// The same with a packet in a buffer of its own, since it did not fit into that of the ESP packet.
+    DeliverOwned {
+        /// From which child.
+        child: ChildId,
+        /// The packet.
+        packet: Vec<u8>,
+        /// As above.
         moved: Option<(IpAddr, u16)>,
     },
     /// Nothing.
@@ -64,12 +73,29 @@ impl UserspacePlane {
         if !core::mem::replace(&mut receiver.heard, true) {
             self.events.push_back(PlaneEvent::FirstInbound(child.id));
         }
-        let packet = esp.get_mut(opened.payload).unwrap_or_default();
-        match child.admit(packet, opened.next_header) {
+        let moved = from.filter(|&from| opened.newest && is_elsewhere(&child.path, from));
+        let place = match child.mode {
+            Mode::Tunnel => {
+                let payload = esp.get(opened.payload.clone()).unwrap_or_default();
+                (tunnel::inner_protocol(payload) == Some(opened.next_header)).then_some(opened.payload)
+            }
+            Mode::Transport => {
+                let ends = (child.path.remote, child.path.local);
+                let place = transport::rebuild_in_place(esp, opened.payload.clone(), ends, opened.next_header);
+                if place.is_none() {
+                    let payload = esp.get(opened.payload).unwrap_or_default();
+                    return child.admit_owned(transport::rebuild(payload, ends, opened.next_header), moved);
+                }
+                place
+            }
+        };
+        let packet = place.and_then(|place| esp.get_mut(place));
+        let admitted = packet.map_or(Err(DropReason::Malformed), |packet| child.admit(packet));
+        match admitted {
             Ok(packet) => Inbound::Deliver {
                 child: child.id,
                 packet,
-                moved: from.filter(|&from| opened.newest && is_elsewhere(&child.path, from)),
+                moved,
             },
             Err(reason) => {
                 child.counters.dropped_policy += 1;
@@ -81,10 +107,7 @@ impl UserspacePlane {
 
 impl Child {
     /// The inner packet without what follows it (RFC 4303 section 2.7), if it is one that this SA may carry.
-    fn admit<'p>(&mut self, packet: &'p mut [u8], next_header: u8) -> Result<&'p [u8], DropReason> {
-        if tunnel::inner_protocol(packet) != Some(next_header) {
-            return Err(DropReason::Malformed);
-        }
+    fn admit<'p>(&mut self, packet: &'p mut [u8]) -> Result<&'p [u8], DropReason> {
         let headers = Headers::parse(packet).ok_or(DropReason::Malformed)?;
         let packet = packet.get_mut(..headers.total_len).ok_or(DropReason::Malformed)?;
         let from_peer = self.remote_ts.iter().any(|remote| matching::source(remote, &headers));
@@ -99,6 +122,25 @@ impl Child {
         self.counters.packets_in += 1;
         self.counters.bytes_in += packet.len() as u64;
         Ok(packet)
+    }
+
+    fn admit_owned<'p>(&mut self, packet: Option<Vec<u8>>, moved: Option<(IpAddr, u16)>) -> Inbound<'p> {
+        let admitted = packet.ok_or(DropReason::Malformed).and_then(|mut packet| {
+            let len = self.admit(&mut packet)?.len();
+            packet.truncate(len);
+            Ok(packet)
+        });
+        match admitted {
+            Ok(packet) => Inbound::DeliverOwned {
+                child: self.id,
+                packet,
+                moved,
+            },
+            Err(reason) => {
+                self.counters.dropped_policy += 1;
+                Inbound::Drop(reason)
+            }
+        }
     }
 
     fn count(&mut self, error: OpenError) -> DropReason {

@@ -3,6 +3,8 @@
 use handfast_crypto::provider::Protect;
 use handfast_esp::{InboundSa, OutboundSa};
 
+use handfast_wire::selector::TrafficSelector;
+
 use super::UserspacePlane;
 use super::child::Child;
 use crate::op::{ChildId, Mode, OuterPath, SaInstall};
@@ -71,14 +73,18 @@ impl UserspacePlane {
     pub(super) fn update_path(&mut self, child: ChildId, path: OuterPath) -> Result<(), Reason> {
         check_path(&path)?;
         let child = self.child_mut(child).ok_or_else(|| no_such(child))?;
+        let ends = |path: &OuterPath| (path.local, path.remote);
+        if child.mode == Mode::Transport && ends(&child.path) != ends(&path) {
+            return Err("the addresses of transport mode are those that were agreed: it cannot move".into());
+        }
         child.set_path(path);
         Ok(())
     }
 
     /// Keys the cipher, if everything asked for can be done here.
     fn check(&self, install: &SaInstall) -> Result<Box<dyn Protect>, Reason> {
-        if install.mode != Mode::Tunnel {
-            return Err("the userspace plane carries tunnel mode only".into());
+        if install.mode == Mode::Transport {
+            check_transport(install)?;
         }
         // 0 is for local use, 1 to 255 are reserved (RFC 4303 section 2.1).
         if install.spi < 256 {
@@ -126,4 +132,17 @@ fn check_path(path: &OuterPath) -> Result<(), Reason> {
         return Err(format!("{} and {} are of two families", path.local, path.remote));
     }
     Ok(())
+}
+
+/// Transport mode is between two addresses: its packets have no others.
+fn check_transport(install: &SaInstall) -> Result<(), Reason> {
+    let only = |list: &[TrafficSelector], address| list.iter().all(|ts| (ts.start, ts.end) == (address, address));
+    let path = &install.path;
+    if only(&install.local_ts, path.local) && only(&install.remote_ts, path.remote) {
+        return Ok(());
+    }
+    Err(format!(
+        "transport mode carries packets between {} and {} only",
+        path.local, path.remote
+    ))
 }

@@ -1,13 +1,13 @@
 //! From an IP packet to ESP packets.
 
 use handfast_crypto::provider::CryptoError;
-use handfast_esp::Usage;
 use handfast_esp::tunnel::{self, Headers};
+use handfast_esp::{Usage, transport};
 
 use super::child::{Child, Sender};
 use super::policy::Policy;
 use super::{UserspacePlane, matching};
-use crate::op::{ChildId, OuterPath, PlaneEvent};
+use crate::op::{ChildId, Mode, OuterPath, PlaneEvent};
 
 /// What became of an IP packet from our side.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -38,7 +38,9 @@ pub enum Outbound {
         /// Which child.
         child: ChildId,
     },
-    /// No IP packet, or its headers are wrong.
+    /// A fragment of a packet that is carried whole: it waits for the others.
+    Incomplete,
+    /// No IP packet, or its headers are wrong; or transport mode would lose some of them.
     Malformed,
 }
 
@@ -52,7 +54,32 @@ impl UserspacePlane {
         let Some(packet) = ip.get(..headers.total_len) else {
             return Outbound::Malformed;
         };
-        let Some(child) = select(&mut self.children, &mut self.policy, &headers) else {
+        if headers.is_fragment() && self.children.iter().flatten().any(|c| c.carries_whole(&headers)) {
+            return match self.fragments.add(packet, &headers) {
+                Some(whole) => self.outbound_whole(&whole, out),
+                None => Outbound::Incomplete,
+            };
+        }
+        self.send(packet, &headers, next_header, false, out)
+    }
+
+    /// A packet that the host sent in fragments: the outer packet may be fragmented.
+    fn outbound_whole(&mut self, packet: &[u8], out: &mut Vec<u8>) -> Outbound {
+        match Headers::parse(packet).zip(tunnel::inner_protocol(packet)) {
+            Some((headers, next_header)) => self.send(packet, &headers, next_header, true, out),
+            None => Outbound::Malformed,
+        }
+    }
+
+    fn send(
+        &mut self,
+        packet: &[u8],
+        headers: &Headers,
+        next_header: u8,
+        any_size: bool,
+        out: &mut Vec<u8>,
+    ) -> Outbound {
+        let Some(child) = select(&mut self.children, &mut self.policy, headers) else {
             return Outbound::NoPolicy;
         };
         let id = child.id;
@@ -61,18 +88,27 @@ impl UserspacePlane {
         };
         let before = out.len();
         let mtu = sender.mtu(headers.is_ipv6());
-        let sealed = if packet.len() <= mtu {
-            sender
-                .seal(packet, &headers, mtu, next_header, out)
-                .map(|()| out.len() - before)
-        } else {
-            match sender.seal_fragments(packet, &headers, mtu, &mut self.scratch, out) {
-                Some(sealed) => sealed,
-                None => {
-                    let reply = tunnel::too_big(packet, &headers, mtu).unwrap_or_default();
-                    return Outbound::TooBig { child: id, reply };
-                }
+        // Where no fragments are carried the outer packet is fragmented if it must be (RFC 4303 section 3.3.4).
+        let fits = packet.len() <= mtu || (child.whole && (any_size || !headers.dont_fragment));
+        let sealed = match child.mode {
+            Mode::Tunnel if fits => Some(sender.seal(packet, headers, mtu, next_header, out)),
+            Mode::Tunnel if !child.whole => None,
+            Mode::Transport if fits => match sender.seal_payload(packet, headers, mtu, &mut self.scratch, out) {
+                Some(sealed) => Some(sealed),
+                None => return Outbound::Malformed,
+            },
+            Mode::Tunnel | Mode::Transport => {
+                let reply = tunnel::too_big(packet, headers, mtu).unwrap_or_default();
+                return Outbound::TooBig { child: id, reply };
             }
+        };
+        let sealed = match sealed {
+            Some(sealed) => Some(sealed.map(|()| out.len() - before)),
+            None => sender.seal_fragments(packet, headers, mtu, &mut self.scratch, out),
+        };
+        let Some(sealed) = sealed else {
+            let reply = tunnel::too_big(packet, headers, mtu).unwrap_or_default();
+            return Outbound::TooBig { child: id, reply };
         };
         if let Some(hard) = sender.newly_expiring() {
             self.events.push_back(PlaneEvent::Expiring { child: id, hard });
@@ -127,6 +163,22 @@ impl Sender {
         self.sa
             .seal_in_place(out.get_mut(before..).unwrap_or_default(), packet.len(), next_header)
             .map(drop)
+    }
+
+    /// Transport mode: seals what follows the IP header. `None` for a packet of which that would lose something.
+    fn seal_payload(
+        &mut self,
+        packet: &[u8],
+        headers: &Headers,
+        mtu: usize,
+        scratch: &mut Vec<u8>,
+        out: &mut Vec<u8>,
+    ) -> Option<Result<(), CryptoError>> {
+        scratch.clear();
+        scratch.extend_from_slice(packet);
+        tunnel::clamp_mss(scratch, headers, mtu);
+        let (next_header, payload) = transport::payload(scratch, headers)?;
+        Some(self.sa.seal(payload, next_header, out))
     }
 
     /// Fragments before sealing (RFC 4301 section 8); the length of the first ESP packet. `None` if it cannot be done.

@@ -4,6 +4,7 @@ mod frame;
 mod install;
 mod packets;
 mod policy;
+mod transport;
 
 use handfast_crypto::default_provider;
 
@@ -76,6 +77,7 @@ fn send(plane: &mut UserspacePlane, packet: &[u8]) -> (ChildId, Vec<Vec<u8>>) {
 fn receive(plane: &mut UserspacePlane, esp: &[u8]) -> Result<Vec<u8>, DropReason> {
     match plane.inbound(&mut esp.to_vec(), None) {
         Inbound::Deliver { packet, .. } => Ok(packet.to_vec()),
+        Inbound::DeliverOwned { packet, .. } => Ok(packet),
         Inbound::Drop(reason) => Err(reason),
     }
 }

@@ -1,6 +1,10 @@
 //! Routes that lead packets into the tunnel, by policy routing, so that the main table stays as it is.
 //!
 //! ```text
+//! priority - 3  fwmark MARK goto priority - 1              only with selectors of protocols or ports: own packets pass
+//! priority - 2  ipproto .. sport .. dport .. to SUBNET     them over; what no selector takes goes its usual way
+//!                 lookup TABLE+2
+//! priority - 1  nop
 //! priority      not fwmark MARK lookup TABLE               tunnelled subnets
 //! priority + 1  lookup main suppress_prefixlength 0        only with a default route into the tunnel: what main
 //! priority + 2  not fwmark MARK lookup TABLE+1             knows better than by its own default route stays outside
@@ -33,9 +37,9 @@ pub const PROTOCOL: u8 = 0x48;
 /// Where in the kernel's tables the routes go.
 #[derive(Clone, Debug)]
 pub struct RouteSettings {
-    /// The routing table; the next one is used as well. Both belong to Handfast alone.
+    /// The routing table; the next two are used as well. They belong to Handfast alone.
     pub table: u32,
-    /// Priority of the first rule; the next two are used as well. Below 32766, that of the main table.
+    /// Priority of the main rule; three before and two after it are used as well. Below 32766, that of the main table.
     pub priority: u32,
     /// The mark that own packets carry, not 0; the same as in [`UdpConfig`](super::UdpConfig) and [`RawEsp`](super::RawEsp).
     pub mark: u32,
@@ -64,6 +68,28 @@ pub struct TunnelRoute {
     pub locals: Vec<Subnet>,
     /// The peer's outer address, if known.
     pub peer: Option<IpAddr>,
+    /// Of the packets to it, only these.
+    pub flow: Flow,
+}
+
+/// Packets by protocol and ports, as far as the kernel's rules can tell them apart.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Flow {
+    /// IP protocol; 0 is any.
+    pub protocol: u8,
+    /// Ports here, first and last.
+    pub local_ports: (u16, u16),
+    /// Ports there.
+    pub remote_ports: (u16, u16),
+}
+
+impl Flow {
+    /// All packets.
+    pub const ANY: Self = Self {
+        protocol: 0,
+        local_ports: (0, u16::MAX),
+        remote_ports: (0, u16::MAX),
+    };
 }
 
 /// The routes into one TUN device.

@@ -4,17 +4,17 @@ use std::io;
 use std::net::IpAddr;
 
 use futures::TryStreamExt;
+use rtnetlink::packet_route::AddressFamily;
 use rtnetlink::packet_route::address::{AddressAttribute, AddressFlags, AddressScope};
 use rtnetlink::packet_route::link::LinkAttribute;
 use rtnetlink::packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteProtocol, RouteType};
-use rtnetlink::packet_route::rule::{RuleAttribute, RuleFlags, RuleMessage};
-use rtnetlink::packet_route::{self, AddressFamily};
+use rtnetlink::packet_route::rule::{RuleAction as Act, RuleAttribute, RuleFlags, RuleMessage, RulePortRange};
 use rtnetlink::{Handle, IpVersion, RouteMessageBuilder};
 use tokio::task::JoinHandle;
 
 use super::PROTOCOL;
 use super::plan::{Layout, Rule, RuleAction, Via};
-use crate::net::{NetError, Subnet};
+use crate::net::{Flow, NetError, Subnet};
 
 const MAIN: u32 = 254;
 
@@ -216,12 +216,12 @@ impl Netlink {
     }
 
     pub(super) async fn add_rule(&self, rule: &Rule) -> Result<(), NetError> {
-        let mut request = self
-            .handle
-            .rule()
-            .add()
-            .priority(rule.priority)
-            .action(packet_route::rule::RuleAction::ToTable);
+        let act = match rule.action {
+            RuleAction::MarkedGoTo { .. } => Act::Goto,
+            RuleAction::Nothing => Act::Nop,
+            _ => Act::ToTable,
+        };
+        let mut request = self.handle.rule().add().priority(rule.priority).action(act);
         let message = request.message_mut();
         message.header.family = if rule.ipv4 {
             AddressFamily::Inet
@@ -242,6 +242,18 @@ impl Netlink {
             RuleAction::MainButDefault => {
                 message.attributes.push(RuleAttribute::SuppressPrefixLen(0));
                 request = request.table_id(MAIN);
+            }
+            RuleAction::MarkedGoTo { mark, priority } => {
+                let mark = [RuleAttribute::FwMark(mark), RuleAttribute::FwMask(u32::MAX)];
+                message.attributes.extend(mark);
+                message.attributes.push(RuleAttribute::Goto(priority));
+            }
+            RuleAction::Nothing => {}
+            RuleAction::FlowTo { flow, subnet, table } => {
+                message.header.dst_len = subnet.prefix();
+                message.attributes.push(RuleAttribute::Destination(subnet.address()));
+                message.attributes.extend(flow_attributes(&flow));
+                request = request.table_id(table);
             }
         }
         match request.execute().await {
@@ -304,7 +316,8 @@ fn found_route(message: RouteMessage, layout: &Layout) -> Option<FoundRoute> {
 
 fn found_rule(message: RuleMessage, layout: &Layout) -> Option<FoundRule> {
     let (mut priority, mut table, mut ours) = (0, u32::from(message.header.table), false);
-    let (mut mark, mut mask, mut suppress) = (None, None, None);
+    let (mut mark, mut mask, mut suppress, mut goto, mut to) = (None, None, None, None, None);
+    let mut flow = Flow::ANY;
     for attribute in &message.attributes {
         match attribute {
             RuleAttribute::Priority(number) => priority = *number,
@@ -313,6 +326,11 @@ fn found_rule(message: RuleMessage, layout: &Layout) -> Option<FoundRule> {
             RuleAttribute::FwMark(number) => mark = Some(*number),
             RuleAttribute::FwMask(number) => mask = Some(*number),
             RuleAttribute::SuppressPrefixLen(length) => suppress = Some(*length),
+            RuleAttribute::Goto(number) => goto = Some(*number),
+            RuleAttribute::Destination(address) => to = Some(*address),
+            RuleAttribute::IpProtocol(protocol) => flow.protocol = u8::try_from(i32::from(*protocol)).unwrap_or(0),
+            RuleAttribute::SourcePortRange(range) => flow.local_ports = (range.start, range.end),
+            RuleAttribute::DestinationPortRange(range) => flow.remote_ports = (range.start, range.end),
             _ => {}
         }
     }
@@ -320,9 +338,16 @@ fn found_rule(message: RuleMessage, layout: &Layout) -> Option<FoundRule> {
         return None;
     }
     let inverted = message.header.flags.contains(RuleFlags::Invert);
-    let action = match (inverted, mark, mask, suppress) {
-        (true, Some(mark), Some(u32::MAX), None | Some(u32::MAX)) => Some(RuleAction::Unmarked { mark, table }),
-        (false, None, _, Some(0)) if table == MAIN => Some(RuleAction::MainButDefault),
+    let subnet = to.and_then(|address| Subnet::new(address, message.header.dst_len));
+    let all = suppress.is_none_or(|length| length == u32::MAX);
+    let action = match (message.header.action, inverted, mark, mask) {
+        (Act::ToTable, true, Some(mark), Some(u32::MAX)) if all => Some(RuleAction::Unmarked { mark, table }),
+        (Act::ToTable, false, None, _) if table == MAIN && suppress == Some(0) => Some(RuleAction::MainButDefault),
+        (Act::ToTable, false, None, _) if all => subnet.map(|subnet| RuleAction::FlowTo { flow, subnet, table }),
+        (Act::Goto, false, Some(mark), Some(u32::MAX)) => {
+            goto.map(|priority| RuleAction::MarkedGoTo { mark, priority })
+        }
+        (Act::Nop, false, None, _) => Some(RuleAction::Nothing),
         _ => None,
     };
     let ipv4 = message.header.family == AddressFamily::Inet;
@@ -330,6 +355,22 @@ fn found_rule(message: RuleMessage, layout: &Layout) -> Option<FoundRule> {
         message,
         rule: action.map(|action| Rule { ipv4, priority, action }),
     })
+}
+
+/// What a rule says of a flow. The kernel takes no range with port 0 or 65535.
+fn flow_attributes(flow: &Flow) -> Vec<RuleAttribute> {
+    let mut list = vec![];
+    if flow.protocol != 0 {
+        list.push(RuleAttribute::IpProtocol(flow.protocol.into()));
+    }
+    let range = |(start, end)| RulePortRange { start, end };
+    if flow.local_ports != Flow::ANY.local_ports {
+        list.push(RuleAttribute::SourcePortRange(range(flow.local_ports)));
+    }
+    if flow.remote_ports != Flow::ANY.remote_ports {
+        list.push(RuleAttribute::DestinationPortRange(range(flow.remote_ports)));
+    }
+    list
 }
 
 fn ip(address: &RouteAddress) -> Option<IpAddr> {

@@ -3,8 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use super::{RouteSettings, TunnelRoute};
+use super::{Flow, RouteSettings, TunnelRoute};
 use crate::net::Subnet;
+
+/// Priorities of rules for flows, all before the main rule.
+const FLOW_RULES: u32 = 3;
 
 /// The numbers that the routes and rules are made of.
 #[derive(Clone, Copy, Debug)]
@@ -13,6 +16,8 @@ pub(super) struct Layout {
     pub(super) table: u32,
     /// Table of the default routes.
     pub(super) default_table: u32,
+    /// Table of the subnets of which only some packets are tunnelled.
+    pub(super) flow_table: u32,
     pub(super) priority: u32,
     pub(super) mark: u32,
     /// Index of the TUN device.
@@ -24,6 +29,7 @@ impl Layout {
         Layout {
             table: settings.table,
             default_table: settings.table.wrapping_add(1),
+            flow_table: settings.table.wrapping_add(2),
             priority: settings.priority,
             mark: settings.mark,
             device,
@@ -31,11 +37,11 @@ impl Layout {
     }
 
     pub(super) fn owns_table(&self, table: u32) -> bool {
-        table == self.table || table == self.default_table
+        [self.table, self.default_table, self.flow_table].contains(&table)
     }
 
     pub(super) fn owns_priority(&self, priority: u32) -> bool {
-        priority.wrapping_sub(self.priority) < 3
+        priority.wrapping_sub(self.priority.wrapping_sub(FLOW_RULES)) < FLOW_RULES + 3
     }
 }
 
@@ -63,6 +69,12 @@ pub(super) enum RuleAction {
     Unmarked { mark: u32, table: u32 },
     /// Packets take a route of the main table, but not its default route.
     MainButDefault,
+    /// Packets with this mark go on with the rule of this priority.
+    MarkedGoTo { mark: u32, priority: u32 },
+    /// Where they go on.
+    Nothing,
+    /// Packets of a flow to a subnet look here.
+    FlowTo { flow: Flow, subnet: Subnet, table: u32 },
 }
 
 /// All routes and rules.
@@ -88,7 +100,7 @@ impl Plan {
                 .filter(|local| route.remote.strictly_contains(local))
             {
                 plan.routes
-                    .entry((table_of(&route.remote, layout), *local))
+                    .entry((table_of(route, layout), *local))
                     .or_insert(Via::Throw);
             }
         }
@@ -97,7 +109,7 @@ impl Plan {
 
     fn add(&mut self, route: &TunnelRoute, addresses: &[IpAddr], layout: &Layout) {
         let ipv4 = route.remote.is_ipv4();
-        let table = table_of(&route.remote, layout);
+        let table = table_of(route, layout);
         let found = source(route, addresses);
         let via = self.routes.entry((table, route.remote)).or_insert(Via::Device {
             index: layout.device,
@@ -121,6 +133,9 @@ impl Plan {
                 action,
             }
         };
+        if route.flow != Flow::ANY {
+            return self.add_flow(route, layout);
+        }
         if route.remote.is_default() {
             let action = RuleAction::MainButDefault;
             self.rules.insert(Rule {
@@ -135,8 +150,30 @@ impl Plan {
     }
 }
 
-fn table_of(remote: &Subnet, layout: &Layout) -> u32 {
-    if remote.is_default() {
+impl Plan {
+    /// Rules before all others; own packets pass them over.
+    fn add_flow(&mut self, route: &TunnelRoute, layout: &Layout) {
+        let before = |n: u32| layout.priority.wrapping_sub(n);
+        let to = RuleAction::FlowTo {
+            flow: route.flow,
+            subnet: route.remote,
+            table: layout.flow_table,
+        };
+        let over = RuleAction::MarkedGoTo {
+            mark: layout.mark,
+            priority: before(1),
+        };
+        for (priority, action) in [(before(3), over), (before(2), to), (before(1), RuleAction::Nothing)] {
+            let ipv4 = route.remote.is_ipv4();
+            self.rules.insert(Rule { ipv4, priority, action });
+        }
+    }
+}
+
+fn table_of(route: &TunnelRoute, layout: &Layout) -> u32 {
+    if route.flow != Flow::ANY {
+        layout.flow_table
+    } else if route.remote.is_default() {
         layout.default_table
     } else {
         layout.table
@@ -162,6 +199,7 @@ mod tests {
     const LAYOUT: Layout = Layout {
         table: 100,
         default_table: 101,
+        flow_table: 102,
         priority: 200,
         mark: 7,
         device: 3,
@@ -173,6 +211,7 @@ mod tests {
             remote: remote.parse().unwrap(),
             locals,
             peer: None,
+            flow: Flow::ANY,
         }
     }
 
@@ -192,6 +231,14 @@ mod tests {
             RuleAction::Unmarked { mark: 7, table } => format!("{} {} unmarked {table}", rule.ipv4, rule.priority),
             RuleAction::Unmarked { .. } => panic!("wrong mark"),
             RuleAction::MainButDefault => format!("{} {} main", rule.ipv4, rule.priority),
+            RuleAction::MarkedGoTo { mark: 7, priority } => {
+                format!("{} {} marked to {priority}", rule.ipv4, rule.priority)
+            }
+            RuleAction::MarkedGoTo { .. } => panic!("wrong mark"),
+            RuleAction::Nothing => format!("{} {} nothing", rule.ipv4, rule.priority),
+            RuleAction::FlowTo { flow, subnet, table } => {
+                format!("{} {} {} to {subnet} {table}", rule.ipv4, rule.priority, flow.protocol)
+            }
         });
         (routes.collect(), rules.collect())
     }
@@ -262,9 +309,34 @@ mod tests {
     }
 
     #[test]
+    fn flows_have_rules_of_their_own_which_own_packets_pass_over() {
+        let mut web = route("192.0.2.9/32", &["192.0.2.1/32"]);
+        web.flow = Flow {
+            protocol: 6,
+            remote_ports: (443, 443),
+            ..Flow::ANY
+        };
+        let mut mail = web.clone();
+        mail.flow.remote_ports = (25, 25);
+        let (routes, rules) = plan(&[web, mail, route("10.2.0.0/16", &["10.1.0.0/16"])]);
+        assert_eq!(
+            routes,
+            ["100 10.2.0.0/16 src 10.1.0.1", "102 192.0.2.9/32 src 192.0.2.1"]
+        );
+        let expected = [
+            "true 197 marked to 199",
+            "true 198 6 to 192.0.2.9/32 102",
+            "true 198 6 to 192.0.2.9/32 102",
+            "true 199 nothing",
+            "true 200 unmarked 100",
+        ];
+        assert_eq!(rules, expected);
+    }
+
+    #[test]
     fn own_tables_and_priorities() {
-        assert!(LAYOUT.owns_table(100) && LAYOUT.owns_table(101) && !LAYOUT.owns_table(102) && !LAYOUT.owns_table(99));
-        assert!(LAYOUT.owns_priority(200) && LAYOUT.owns_priority(202));
-        assert!(!LAYOUT.owns_priority(203) && !LAYOUT.owns_priority(199));
+        assert!((100..=102).all(|table| LAYOUT.owns_table(table)) && !LAYOUT.owns_table(103) && !LAYOUT.owns_table(99));
+        assert!((197..=202).all(|priority| LAYOUT.owns_priority(priority)));
+        assert!(!LAYOUT.owns_priority(203) && !LAYOUT.owns_priority(196));
     }
 }

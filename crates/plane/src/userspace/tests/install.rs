@@ -32,7 +32,10 @@ fn what_cannot_be_done_is_refused_with_the_reason() {
         ),
         (with(|sa| sa.suite.integ = Some(Integ::HMAC_SHA1_96)), "not implemented"),
         (with(|sa| sa.keys.encr = Secret::new(vec![1; 19])), "wrong length"),
-        (with(|sa| sa.mode = Mode::Transport), "tunnel mode"),
+        (
+            with(|sa| sa.mode = Mode::Transport),
+            "between 192.0.2.1 and 203.0.113.2 only",
+        ),
         (with(|sa| sa.spi = 255), "reserved"),
         (with(|sa| sa.local_ts.clear()), "no selectors"),
         (with(|sa| sa.remote_ts.clear()), "no selectors"),

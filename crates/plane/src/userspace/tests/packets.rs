@@ -152,7 +152,7 @@ fn only_the_newest_authentic_packet_moves_the_peer() {
     let known = (path(2).local, 4500);
     let elsewhere = (path(2).local, 61_000);
     let mut moved = |esp: &[u8], from| match theirs.inbound(&mut esp.to_vec(), Some(from)) {
-        Inbound::Deliver { moved, .. } => moved,
+        Inbound::Deliver { moved, .. } | Inbound::DeliverOwned { moved, .. } => moved,
         Inbound::Drop(reason) => panic!("{reason:?}"),
     };
     assert_eq!(moved(&esp[0], known), None);

@@ -98,15 +98,50 @@ fn icmp_types_are_those_of_the_sender() {
 }
 
 #[test]
-fn later_fragments_need_a_selector_of_all_ports() {
+fn later_fragments_alone_need_a_selector_of_all_ports() {
     let mut later = udp(HERE, THERE, 53, 8);
     later[6..8].copy_from_slice(&[0x00, 0x10]);
     let mut plane = plane();
     towards(&mut plane, 1, |sa| sa.remote_ts[0].end_port = 1000);
     assert_eq!(chosen(&mut plane, &udp(HERE, THERE, 53, 8)), Some(1));
-    assert_eq!(chosen(&mut plane, &later), None);
+    assert_eq!(
+        plane.outbound(&later, &mut Vec::new()),
+        Outbound::Incomplete,
+        "no selector shows its port"
+    );
+    done(&mut plane, PlaneOp::RemoveOutbound(ChildId(1)));
     towards(&mut plane, 2, |_| ());
     assert_eq!(chosen(&mut plane, &later), Some(2));
+}
+
+/// RFC 4301 section 7: such a packet is put together first, and its outer packet is fragmented.
+#[test]
+fn a_fragmented_packet_goes_whole_where_selectors_have_ports() {
+    let (mut ours, mut theirs) = (plane(), plane());
+    let (mut inbound, mut outbound) = pair(1);
+    for sa in [&mut inbound, &mut outbound] {
+        sa.remote_ts[0].end_port = 1000;
+    }
+    install(&mut ours, &mut theirs, (inbound, outbound));
+    let mut whole = udp(HERE, THERE, 53, 3000);
+    whole[6] = 0;
+    let headers = handfast_esp::tunnel::Headers::parse(&whole).unwrap();
+    let mut parts: Vec<Vec<u8>> = vec![];
+    handfast_esp::tunnel::fragment_ipv4(&whole, &headers, 1600, &mut vec![], |part| {
+        parts.push(part.to_vec());
+        Ok::<(), ()>(())
+    })
+    .unwrap();
+    assert_eq!(ours.outbound(&parts[0], &mut Vec::new()), Outbound::Incomplete);
+    let (_, esp) = send(&mut ours, &parts[1]);
+    assert_eq!(esp.len(), 1);
+    assert_eq!(receive(&mut theirs, &esp[0]).unwrap()[20..], whole[20..]);
+    // Not fragmented by its sender, and may be: the same.
+    let (_, esp) = send(&mut ours, &whole);
+    assert_eq!(
+        (esp.len(), receive(&mut theirs, &esp[0]).unwrap().len()),
+        (1, whole.len())
+    );
 }
 
 /// More flows than are remembered, each twice, among SAs of single hosts.
