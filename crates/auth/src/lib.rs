@@ -14,3 +14,8 @@ pub mod v2;
 pub use credential::{Credential, Expectation};
 pub use error::{AuthError, AuthRefusal};
 pub use identity::{Identity, IdentityPattern};
+
+/// The example of README.md, as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeExample;

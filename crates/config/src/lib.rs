@@ -133,3 +133,8 @@ pub fn load(name: &str, text: &str, files: &dyn FileReader) -> Result<Loaded, Di
         warnings: reader.into_diagnostics().0,
     })
 }
+
+/// The example of README.md, as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeExample;

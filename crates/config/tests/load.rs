@@ -55,14 +55,20 @@ fn every_example_is_right_and_the_smallest_is_short() {
 
 #[test]
 fn every_block_of_the_documentation_is_right() {
-    let text = std::fs::read_to_string(root().join("docs/configuration.md")).unwrap();
-    let blocks: Vec<&str> = text
-        .split("```toml\n")
-        .skip(1)
-        .map(|b| b.split("```").next().unwrap())
-        .collect();
-    assert!(blocks.len() >= 2);
-    blocks.into_iter().for_each(|block| drop(good(block)));
+    for (file, least) in [
+        ("docs/configuration.md", 2),
+        ("README.md", 1),
+        ("crates/daemon/README.md", 1),
+    ] {
+        let text = std::fs::read_to_string(root().join(file)).unwrap();
+        let blocks: Vec<&str> = text
+            .split("```toml\n")
+            .skip(1)
+            .map(|b| b.split("```").next().unwrap())
+            .collect();
+        assert!(blocks.len() >= least, "{file}");
+        blocks.into_iter().for_each(|block| drop(good(block)));
+    }
 }
 
 #[test]

@@ -14,3 +14,8 @@ pub mod secret;
 pub mod transform;
 
 pub use providers::{default_provider, legacy_provider};
+
+/// The example of README.md, as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeExample;

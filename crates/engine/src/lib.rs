@@ -31,3 +31,8 @@ pub use event::Event;
 pub use input::{Answer, Command, Input, Rekey};
 pub use output::{Output, Question, Ticket, Transmit};
 pub use time::Instant;
+
+/// The example of README.md, as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeExample;

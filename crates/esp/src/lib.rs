@@ -24,5 +24,10 @@ pub const PROTOCOL_ESP: u8 = 50;
 /// Next header of a dummy packet, which the receiver drops (RFC 4303 section 2.6).
 pub const NEXT_HEADER_DUMMY: u8 = 59;
 
+/// The example of README.md, as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeExample;
+
 #[cfg(test)]
 mod tests;

@@ -50,3 +50,8 @@ pub enum Error {
     #[error("private value of wrong length or below 2")]
     PrivateValue,
 }
+
+/// The example of README.md, as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeExample;

@@ -23,3 +23,8 @@ pub trait Plane {
     /// What happened by itself since the last call; call until `None`.
     fn poll_event(&mut self) -> Option<PlaneEvent>;
 }
+
+/// The example of README.md, as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeExample;

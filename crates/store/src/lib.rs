@@ -71,3 +71,8 @@ pub enum StoreError {
         found: u16,
     },
 }
+
+/// The example of README.md, as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeExample;

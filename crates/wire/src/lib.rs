@@ -22,3 +22,8 @@ pub mod v2;
 mod read;
 
 pub use error::ParseError;
+
+/// The example of README.md, as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeExample;
