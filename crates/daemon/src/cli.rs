@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::control::Request;
 use crate::logging::LogFormat;
@@ -68,7 +68,8 @@ Exit status: 0 done, 1 no daemon, 2 the file has mistakes and nothing was change
     },
     /// Show IKE and ESP at work between two endpoints on loopback, without root
     #[command(after_help = "Example:
-  handfast demo --capture out && WIRESHARK_CONFIG_DIR=out wireshark -r out/demo.pcapng")]
+  handfast demo --capture out && WIRESHARK_CONFIG_DIR=out wireshark -r out/demo.pcapng
+  handfast demo --break psk       what a wrong secret looks like on both sides")]
     Demo(DemoOptions),
     /// Print the man page
     #[command(hide = true)]
@@ -166,9 +167,23 @@ pub struct DemoOptions {
     /// Algorithms of ESP [default: aes128gcm16]
     #[arg(long, value_name = "ALGORITHMS")]
     pub esp: Option<String>,
+    /// Make B's configuration differ and show how both sides explain it; exits with 1
+    #[arg(long = "break", value_name = "WHAT")]
+    pub broken: Option<Break>,
     /// IP packets each way
     #[arg(long, value_name = "N", default_value_t = 1000)]
     pub packets: u32,
+}
+
+/// What of B's configuration does not fit A's.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Break {
+    /// Another secret
+    Psk,
+    /// No algorithms in common
+    Proposal,
+    /// Subnets that do not meet
+    Selectors,
 }
 
 /// The whole program.

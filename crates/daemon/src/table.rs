@@ -1,7 +1,7 @@
 //! Tables for people.
 
 use comfy_table::{ContentArrangement, Table, presets};
-use handfast_store::refusals::RefusalStatus;
+use handfast_store::refusals::{RefusalFacts, RefusalStatus};
 use handfast_store::status::Status;
 use serde_json::Value;
 
@@ -100,7 +100,7 @@ pub fn status_table(status: &Status) -> String {
     out
 }
 
-/// A refusal for people: who, when, and a line for each thing to compare.
+/// A refusal for people: who, when, and what to compare.
 fn refused(refusal: &RefusalStatus) -> String {
     let RefusalStatus { ago_s, times, facts } = refusal;
     let who = match &facts.connection {
@@ -114,19 +114,43 @@ fn refused(refusal: &RefusalStatus) -> String {
     let by = if facts.by == "us" {
         "we refuse"
     } else {
-        "the peer refuses"
+        "we are refused"
     };
-    let mut out = format!("  {who} ({often}): {by}: {}", facts.why);
-    let mut line = |title: &str, text: &str| {
-        if !text.is_empty() {
-            out.push_str(&format!("\n      {title:<11} {text}"));
+    format!("  {who} ({often}): {by}\n{}", explained(facts))
+}
+
+/// A line for each thing to compare; long ones go on below.
+pub fn explained(facts: &RefusalFacts) -> String {
+    let told = facts.told.as_ref().filter(|told| **told != facts.why);
+    let lines = [
+        ("why", facts.why.clone()),
+        ("told", told.cloned().unwrap_or_default()),
+        ("offered", facts.offered.join(" | ")),
+        ("acceptable", facts.acceptable.join(" | ")),
+        ("hint", facts.hint.clone().unwrap_or_default()),
+        ("see", facts.look_at.clone().unwrap_or_default()),
+    ];
+    let shown = lines.iter().filter(|(_, text)| !text.is_empty());
+    let shown = shown.map(|(title, text)| format!("      {title:<11} {}", wrapped(text, 18)));
+    shown.collect::<Vec<_>>().join("\n")
+}
+
+/// Breaks a text between words where a line would be longer than is easily read; what follows is indented.
+fn wrapped(text: &str, indent: usize) -> String {
+    const WIDTH: usize = 100;
+    let (mut out, mut column) = (String::new(), indent);
+    for word in text.split(' ') {
+        let length = word.chars().count();
+        if column > indent && column + 1 + length > WIDTH {
+            out.push_str(&format!("\n{:indent$}", ""));
+            column = indent;
+        } else if column > indent {
+            out.push(' ');
+            column += 1;
         }
-    };
-    line("it says", facts.told.as_deref().unwrap_or_default());
-    line("offered", &facts.offered.join(" | "));
-    line("acceptable", &facts.acceptable.join(" | "));
-    line("hint", facts.hint.as_deref().unwrap_or_default());
-    line("see", facts.look_at.as_deref().unwrap_or_default());
+        out.push_str(word);
+        column += length;
+    }
     out
 }
 
@@ -180,9 +204,24 @@ mod tests {
             {
                 assert!(table.contains(text.as_str()), "no {text} in\n{table}");
             }
+            let hint = facts.hint.as_deref().unwrap_or_default();
+            assert!(hint.split(' ').all(|word| table.contains(word)), "{table}");
         }
         status.refusals.clear();
         assert!(!status_table(&status).contains("Refused"));
+    }
+
+    #[test]
+    fn long_lines_are_broken_between_words() {
+        let words = vec!["word"; 60].join(" ");
+        let lines = wrapped(&words, 18);
+        assert!(lines.lines().count() > 2);
+        for (index, line) in lines.lines().enumerate() {
+            assert!(line.len() <= 100, "{line}");
+            assert!(index == 0 || line.starts_with(&format!("{:18}word", "")), "{line}");
+        }
+        assert_eq!(lines.split_whitespace().collect::<Vec<_>>().join(" "), words);
+        assert_eq!(wrapped(&"x".repeat(300), 18), "x".repeat(300));
     }
 
     #[test]

@@ -45,7 +45,7 @@ fn a_thousand_packets_each_way() {
         *lines.last().unwrap(),
         serde_json::json!({
             "event": "result", "ok": true, "packets_sent": 2000, "packets_received": 2000,
-            "tampered_dropped": 1, "replayed_dropped": 1, "rekeys": 0, "lost": 0,
+            "tampered_dropped": 1, "replayed_dropped": 1, "rekeys": 2, "lost": 0,
         })
     );
     let messages = messages(&lines);
@@ -59,6 +59,17 @@ fn a_thousand_packets_each_way() {
         [("A", true), ("B", true), ("A", true), ("B", true)],
         "{messages:?}"
     );
+    // The child SA, then the IKE SA, each replaced at A's wish; then the old ones are deleted.
+    let rekeys = messages.iter().filter(|(_, name)| name.starts_with("CREATE_CHILD_SA"));
+    let rekeys: Vec<(&str, bool)> = rekeys.map(|(from, name)| (*from, name.contains("REKEY_SA"))).collect();
+    assert_eq!(
+        rekeys,
+        [("A", true), ("B", false), ("A", false), ("B", false)],
+        "{messages:?}"
+    );
+    let replaced = lines.iter().filter(|line| line["event"] == "rekeyed");
+    let what: Vec<&Value> = replaced.map(|line| &line["what"]).collect();
+    assert_eq!(what, ["child", "ike"]);
     let deleting = messages.iter().any(|(_, name)| name.starts_with("INFORMATIONAL"));
     assert!(deleting, "nothing was deleted with the peer: {messages:?}");
 }
@@ -74,7 +85,11 @@ fn for_people_it_shows_messages_suite_and_selectors() {
         "aes128gcm16-prfsha256-x25519",
         "10.1.0.0/16",
         "10.2.0.0/16",
+        "CREATE_CHILD_SA request",
+        "The child SA is replaced",
+        "The IKE SA is replaced",
         "20 IP packets",
+        "0 lost in 2 rekeys",
         "tampered",
         "replayed",
     ] {
@@ -97,6 +112,77 @@ fn every_suite_carries() {
             (&result["ok"], &result["packets_received"]),
             (&true.into(), &40.into()),
             "{ike} {esp}"
+        );
+    }
+}
+
+/// Each way to break it: what both sides say, for people and as JSON, and status 1.
+#[test]
+fn what_is_broken_is_explained_on_both_sides() {
+    for (what, cause, told, offered, acceptable, look_at) in [
+        (
+            "psk",
+            "authentication",
+            "AUTHENTICATION_FAILED",
+            "a.demo.example by preshared key",
+            "with the secret of demo",
+            "(secret)",
+        ),
+        (
+            "proposal",
+            "no_ike_proposal",
+            "NO_PROPOSAL_CHOSEN",
+            "aes128gcm16-prfsha256-x25519",
+            "aes256-sha512-ecp384",
+            "(ike)",
+        ),
+        (
+            "selectors",
+            "selectors",
+            "TS_UNACCEPTABLE",
+            "here 10.2.0.0/16, there 10.1.0.0/16",
+            "here 10.3.0.0/16, there 10.1.0.0/16",
+            "(local_subnet)",
+        ),
+    ] {
+        let out = demo(&["--break", what, "--json"]);
+        let (stdout, stderr) = (
+            String::from_utf8_lossy(&out.stdout).into_owned(),
+            String::from_utf8_lossy(&out.stderr).into_owned(),
+        );
+        assert_eq!(out.status.code(), Some(1), "{what}: {stdout}{stderr}");
+        assert!(stderr.contains("as was asked for"), "{what}: {stderr}");
+        let lines: Vec<Value> = stdout.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+        assert_eq!(lines.last().unwrap()["ok"], false);
+        let of = |name: &str| {
+            let found = lines.iter().find(|l| l["event"] == "refused" && l["at"] == name);
+            found.unwrap_or_else(|| panic!("{what}: {name} does not explain: {stdout}"))["refusal"].clone()
+        };
+        let (a, b) = (of("A"), of("B"));
+        assert_eq!((&a["by"], &b["by"]), (&"peer".into(), &"us".into()), "{what}");
+        assert_eq!((&a["told"], &b["cause"]), (&told.into(), &cause.into()), "{what}");
+        assert!(!a["offered"][0].is_null() && a["hint"].is_string(), "{what}: {a}");
+        assert!(a["look_at"].as_str().unwrap().contains('('), "{what}: {a}");
+        assert!(b["offered"][0].as_str().unwrap().contains(offered), "{what}: {b}");
+        assert!(b["acceptable"][0].as_str().unwrap().contains(acceptable), "{what}: {b}");
+        assert!(b["look_at"].as_str().unwrap().contains(look_at), "{what}: {b}");
+
+        let out = demo(&["--break", what]);
+        let text = String::from_utf8_lossy(&out.stdout);
+        assert_eq!(out.status.code(), Some(1), "{what}: {text}");
+        for part in [
+            "IKE_SA_INIT request 0",
+            "response",
+            "A is refused",
+            "B refuses",
+            told,
+            offered,
+        ] {
+            assert!(text.contains(part), "{what}: no {part:?} in:\n{text}");
+        }
+        assert!(
+            !text.contains("another secret") && !text.contains("for the demo alone"),
+            "{text}"
         );
     }
 }

@@ -11,6 +11,7 @@ use handfast_engine::{Event, Input, Transmit};
 use handfast_esp::udp_encap::{Datagram4500, NON_ESP_MARKER};
 use handfast_plane::op::{Counters, Encapsulation, OuterPath};
 use handfast_plane::{Inbound, Outbound};
+use handfast_store::refusals::RefusalFacts;
 
 use super::packets;
 use crate::keylog::KeyLogWriter;
@@ -77,10 +78,14 @@ pub struct Endpoint {
     pub udp: UdpSet,
     pub events: Vec<Event>,
     pub is_up: bool,
+    /// How often its child SA was replaced, and its IKE SA.
+    pub rekeys: [u64; 2],
+    /// How many child and IKE SAs are gone.
+    pub gone: [u64; 2],
+    /// What was refused here, or to it.
+    pub refusals: Vec<RefusalFacts>,
     /// Packets of the other end that came out whole.
     pub received: u64,
-    /// The last packet sent through ESP.
-    pub last_sealed: Option<(OuterPath, Vec<u8>)>,
     /// Stand for 500 and 4500.
     pub ports: Ports,
 }
@@ -128,8 +133,10 @@ impl Endpoint {
             udp,
             events: vec![],
             is_up: false,
+            rekeys: [0; 2],
+            gone: [0; 2],
+            refusals: vec![],
             received: 0,
-            last_sealed: None,
             ports,
         })
     }
@@ -152,7 +159,24 @@ impl Endpoint {
                 wire,
             },
         );
-        self.is_up |= self.events.iter().any(|e| matches!(e, Event::ConnectionUp { .. }));
+    }
+
+    /// Keeps what the demo waits for.
+    pub fn note(&mut self, event: &Event) {
+        match event {
+            Event::ConnectionUp { .. } => self.is_up = true,
+            Event::ChildRekeyed { .. } => self.rekeys[0] += 1,
+            Event::IkeRekeyed { .. } => self.rekeys[1] += 1,
+            Event::ChildGone { .. } => self.gone[0] += 1,
+            Event::IkeGone { .. } => self.gone[1] += 1,
+            Event::Refused {
+                connection,
+                remote,
+                refusal,
+                ..
+            } => self.refusals.push(refusal.facts(connection.as_deref(), *remote)),
+            _ => {}
+        }
     }
 
     /// Takes all datagrams that wait.
@@ -214,18 +238,12 @@ impl Endpoint {
             );
             wire.record(local, remote, &sealed);
         }
-        self.send_sealed(&path, &sealed)?;
-        self.last_sealed = Some((path, sealed));
-        Ok(())
+        self.send_sealed(&path, &sealed)
     }
 
-    /// What the plane counted.
-    pub fn counters(&self) -> Counters {
-        self.core
-            .plane
-            .children()
-            .next()
-            .map(|c| c.counters)
-            .unwrap_or_default()
+    /// What the plane dropped, of all child SAs that it holds: failed integrity, and replayed.
+    pub fn dropped(&self) -> [u64; 2] {
+        let add = |sum: [u64; 2], c: Counters| [sum[0] + c.dropped_integrity, sum[1] + c.dropped_replay];
+        self.core.plane.children().map(|c| c.counters).fold([0; 2], add)
     }
 }

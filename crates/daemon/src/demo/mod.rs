@@ -8,9 +8,9 @@ mod report;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use handfast_engine::{Command, Event, Input};
+use handfast_engine::{Command, Event, Input, Rekey};
 
-use crate::cli::DemoOptions;
+use crate::cli::{Break, DemoOptions};
 use crate::keylog::KeyLogWriter;
 use crate::pcapng::PcapngWriter;
 use crate::runtime::{now, until};
@@ -40,6 +40,8 @@ pub struct Totals {
     pub sent: u64,
     /// Packets that came out at the other end with the same octets.
     pub received: u64,
+    /// SAs that were replaced while packets flowed.
+    pub rekeys: u64,
     /// Tampered packets that were dropped.
     pub tampered_dropped: u64,
     /// Replayed packets that were dropped.
@@ -50,6 +52,8 @@ struct Demo<'r> {
     ends: [Endpoint; 2],
     wire: Wire,
     report: &'r mut Report,
+    /// Refusals are what is to be shown.
+    is_broken: bool,
 }
 
 impl<'r> Demo<'r> {
@@ -69,7 +73,8 @@ impl<'r> Demo<'r> {
         let sockets = [policy::sockets()?, policy::sockets()?];
         let ports = [sockets[0].1, sockets[1].1];
         let [a, b] = sockets;
-        let policy = |me: usize| policy::policy(me, ports, options.suite.as_deref(), options.esp.as_deref());
+        let suites = (options.suite.as_deref(), options.esp.as_deref());
+        let policy = |me: usize| policy::policy(me, ports, suites, options.broken);
         let ends = [
             Endpoint::new("A", a.0, ports[0], policy(0)?, keylog.is_some())?,
             Endpoint::new("B", b.0, ports[1], policy(1)?, false)?,
@@ -78,8 +83,12 @@ impl<'r> Demo<'r> {
             ends,
             wire: Wire::new(ports, capture, keylog),
             report,
+            is_broken: options.broken.is_some(),
         };
         demo.report.begin(&options.capture);
+        if let Some(what) = options.broken {
+            return demo.broken(what).await;
+        }
         demo.connect().await?;
         let mut totals = Totals::default();
         demo.traffic(u64::from(options.packets), &mut totals).await?;
@@ -100,27 +109,59 @@ impl<'r> Demo<'r> {
         self.report.established(&self.ends, &status)
     }
 
+    /// Packets each way, and while they flow the child SA is replaced, then the IKE SA.
     async fn traffic(&mut self, packets: u64, totals: &mut Totals) -> Result<(), String> {
         let started = now();
         let mut number = 0;
-        while number < packets {
-            let burst = (packets - number).min(32);
+        self.packets(&mut number, packets / 3, None, totals).await?;
+        self.packets(&mut number, packets / 3 * 2, Some(Rekey::Children), totals)
+            .await?;
+        self.packets(&mut number, packets, Some(Rekey::Ike), totals).await?;
+        totals.received = self.ends.iter().map(|e| e.received).sum();
+        totals.rekeys = self.ends[0].rekeys.iter().sum();
+        self.report.traffic(totals, now().since(started));
+        // The old child SA stands for a second more, for packets that are under way on it.
+        self.pump("the old SAs to be deleted", |ends| {
+            ends.iter().all(|e| e.gone.iter().all(|gone| *gone > 0))
+        })
+        .await
+    }
+
+    /// Packets up to a number; with the first of them under way A begins a rekey.
+    async fn packets(
+        &mut self,
+        number: &mut u64,
+        end: u64,
+        mut rekey: Option<Rekey>,
+        totals: &mut Totals,
+    ) -> Result<(), String> {
+        let what = rekey;
+        while *number < end || rekey.is_some() {
+            let burst = end.saturating_sub(*number).min(32);
             for side in [0, 1] {
-                for n in number..number + burst {
+                for n in *number..*number + burst {
                     self.ends[side].send_packet(&packets::packet(side, n), &mut self.wire)?;
                     totals.sent += 1;
                 }
             }
-            number += burst;
-            let wanted = number;
+            if let Some(what) = rekey.take() {
+                let connection = policy::NAME.to_string();
+                let command = Command::Rekey { connection, what };
+                self.ends[0].feed(Input::Command(command), &mut self.wire);
+            }
+            *number += burst;
+            let wanted = *number;
             self.pump("the packets to arrive", |ends| {
                 ends.iter().all(|e| e.received >= wanted)
             })
             .await?;
         }
-        totals.received = self.ends.iter().map(|e| e.received).sum();
-        self.report.traffic(totals, now().since(started));
-        Ok(())
+        let Some(what) = what else { return Ok(()) };
+        let kind = usize::from(what == Rekey::Ike);
+        self.pump("fresh SAs", |ends| ends.iter().all(|e| e.rekeys[kind] > 0))
+            .await?;
+        let status = self.ends[0].core.status(now());
+        self.report.rekeyed(what, &status)
     }
 
     /// One octet of a sealed packet changed on its way.
@@ -131,28 +172,49 @@ impl<'r> Demo<'r> {
             *octet ^= 0x01;
         }
         self.ends[0].send_sealed(&path, &sealed)?;
-        self.pump("the tampered packet to arrive", |ends| {
-            ends[1].counters().dropped_integrity > 0
-        })
-        .await?;
-        totals.tampered_dropped = self.ends[1].counters().dropped_integrity;
+        self.pump("the tampered packet to arrive", |ends| ends[1].dropped()[0] > 0)
+            .await?;
+        totals.tampered_dropped = self.ends[1].dropped()[0];
         self.report.dropped("tampered", totals.tampered_dropped);
         Ok(())
     }
 
-    /// The last packet of the traffic once more.
+    /// A packet that has arrived, once more.
     async fn replay(&mut self, totals: &mut Totals) -> Result<(), String> {
-        let Some((path, sealed)) = self.ends[0].last_sealed.clone() else {
-            return Err("no packet to replay".into());
-        };
+        let (path, sealed) = self.ends[0].seal(&packets::packet(0, u64::MAX - 1))?;
+        let before = self.ends[1].received;
         self.ends[0].send_sealed(&path, &sealed)?;
-        self.pump("the replayed packet to arrive", |ends| {
-            ends[1].counters().dropped_replay > 0
-        })
-        .await?;
-        totals.replayed_dropped = self.ends[1].counters().dropped_replay;
+        self.pump("a packet to arrive", |ends| ends[1].received > before)
+            .await?;
+        self.ends[0].send_sealed(&path, &sealed)?;
+        self.pump("the replayed packet to arrive", |ends| ends[1].dropped()[1] > 0)
+            .await?;
+        totals.replayed_dropped = self.ends[1].dropped()[1];
         self.report.dropped("replayed", totals.replayed_dropped);
         Ok(())
+    }
+
+    /// B's configuration does not fit: both sides explain it.
+    async fn broken(&mut self, what: Break) -> Result<(), String> {
+        let connection = policy::NAME.to_string();
+        self.ends[0].feed(Input::Command(Command::Up { connection }), &mut self.wire);
+        self.ends[1].feed(Input::Timer, &mut self.wire);
+        self.pump("both sides to explain it", |ends| {
+            ends.iter().all(|e| !e.refusals.is_empty() || e.is_up)
+        })
+        .await?;
+        for end in &self.ends {
+            match end.refusals.first() {
+                Some(refusal) => self.report.refused(end.name, refusal),
+                None => return Err(format!("{} came up, which it should not", end.name)),
+            }
+        }
+        self.wire.finish()?;
+        Err(match what {
+            Break::Psk => "no tunnel, as was asked for: the secrets differ".into(),
+            Break::Proposal => "no tunnel, as was asked for: no algorithms in common".into(),
+            Break::Selectors => "no tunnel, as was asked for: the subnets do not meet".into(),
+        })
     }
 
     async fn disconnect(&mut self) -> Result<(), String> {
@@ -177,7 +239,10 @@ impl<'r> Demo<'r> {
             for (index, name) in [(0, "A"), (1, "B")] {
                 for event in std::mem::take(&mut self.ends[index].events) {
                     self.report.event(name, &event);
-                    if let Event::Refused { refusal, .. } = &event {
+                    self.ends[index].note(&event);
+                    if let Event::Refused { refusal, .. } = &event
+                        && !self.is_broken
+                    {
                         return Err(refusal.to_string());
                     }
                 }

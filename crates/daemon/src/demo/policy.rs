@@ -14,6 +14,7 @@ use handfast_engine::policy::{
 };
 use handfast_plane::op::Mode;
 
+use crate::cli::Break;
 use crate::net::udp::{UdpConfig, UdpSet};
 
 /// The connection's name.
@@ -23,9 +24,23 @@ pub const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 /// The subnets behind A and B.
 pub const SUBNETS: [&str; 2] = ["10.1.0.0/16", "10.2.0.0/16"];
 
+/// What B has in place of its own if the selectors are to be broken.
+const OTHER_SUBNET: &str = "10.3.0.0/16";
+
 /// Algorithms unless asked otherwise: modern, and what tshark 4.0 can decrypt.
 const IKE: &str = "aes128gcm16-prfsha256-x25519";
 const ESP: &str = "aes128gcm16";
+
+/// Algorithms with no cipher in common with these.
+fn unlike(ike: &IkeProposal) -> Result<IkeProposal, String> {
+    for text in ["aes256-sha512-ecp384", "chacha20poly1305-prfsha256-x25519"] {
+        let other: IkeProposal = text.parse().map_err(|e| format!("{text}: {e}"))?;
+        if !other.encr.iter().any(|cipher| ike.encr.contains(cipher)) {
+            return Ok(other);
+        }
+    }
+    Err("--break proposal needs a --suite that does not name every cipher".into())
+}
 
 /// Two sockets on ports that the system chooses, in place of 500 and 4500.
 pub fn sockets() -> Result<(UdpSet, Ports), String> {
@@ -49,7 +64,13 @@ pub fn sockets() -> Result<(UdpSet, Ports), String> {
 }
 
 /// The policy of A (0) or B (1).
-pub fn policy(me: usize, ports: [Ports; 2], ike: Option<&str>, esp: Option<&str>) -> Result<Policy, String> {
+/// B's differs where something is to be broken.
+pub fn policy(
+    me: usize,
+    ports: [Ports; 2],
+    (ike, esp): (Option<&str>, Option<&str>),
+    broken: Option<Break>,
+) -> Result<Policy, String> {
     let ike: IkeProposal = ike.unwrap_or(IKE).parse().map_err(|e| format!("--suite: {e}"))?;
     let esp: EspProposal = esp.unwrap_or(ESP).parse().map_err(|e| format!("--esp: {e}"))?;
     let peer = 1 - me;
@@ -60,7 +81,20 @@ pub fn policy(me: usize, ports: [Ports; 2], ike: Option<&str>, esp: Option<&str>
             "b.demo.example".into()
         })
     };
-    let subnet = |who: usize| SUBNETS[who].parse::<Selector>().map_err(|e| e.to_string());
+    let broken = broken.filter(|_| me == 1);
+    let subnet = |who: usize| {
+        let other = broken == Some(Break::Selectors) && who == me;
+        let text = if other { OTHER_SUBNET } else { SUBNETS[who] };
+        text.parse::<Selector>().map_err(|e| e.to_string())
+    };
+    let secret: &[u8] = match broken {
+        Some(Break::Psk) => b"another secret",
+        _ => b"a secret for the demo alone",
+    };
+    let ike = match broken {
+        Some(Break::Proposal) => unlike(&ike)?,
+        _ => ike,
+    };
     let place = Place::new("the demo's own policy");
     let child = ChildPolicy {
         name: NAME.into(),
@@ -83,7 +117,7 @@ pub fn policy(me: usize, ports: [Ports; 2], ike: Option<&str>, esp: Option<&str>
         local_id: name(me),
         remote_id: IdentityPattern::Exact(name(peer)),
         auth: Authentication {
-            psk: Secret::new(b"a secret for the demo alone".to_vec()),
+            psk: Secret::from(secret),
         },
         ike: vec![ike],
         children: vec![Arc::new(child)],

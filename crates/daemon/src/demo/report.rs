@@ -1,11 +1,13 @@
 //! What the demo prints: for people, or as JSON lines.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use handfast_engine::event::Direction;
-use handfast_engine::{Event, Instant};
+use handfast_engine::{Event, Instant, Rekey};
+use handfast_store::refusals::RefusalFacts;
 use handfast_store::status::Status;
 use serde_json::{Value, json};
 
@@ -19,11 +21,17 @@ use crate::table;
 pub struct Report {
     json: bool,
     started: Instant,
+    /// Sender and summary of messages.
+    printed: HashSet<String>,
 }
 
 impl Report {
     pub fn new(json: bool) -> Self {
-        Self { json, started: now() }
+        Self {
+            json,
+            started: now(),
+            printed: HashSet::new(),
+        }
     }
 
     fn elapsed(&self) -> Duration {
@@ -54,9 +62,11 @@ impl Report {
         }
     }
 
-    pub fn event(&self, name: &str, event: &Event) {
+    /// Prints each message once: when it is sent, or, if its sender keeps no SA and so no record of it, when it is
+    /// received.
+    pub fn event(&mut self, name: &str, event: &Event) {
         let Event::Message {
-            direction: Direction::Out,
+            direction,
             summary,
             size,
             ..
@@ -65,13 +75,17 @@ impl Report {
             return;
         };
         let other = if name == "A" { "B" } else { "A" };
+        let (from, to) = match direction {
+            Direction::Out => (name, other),
+            Direction::In => (other, name),
+        };
+        if !self.printed.insert(format!("{from} {summary}")) && *direction == Direction::In {
+            return;
+        }
         let time = self.elapsed().as_secs_f64();
         self.say(
-            &format!(
-                "{:>9.3} ms  {name} -> {other}  {size:>4} octets  {summary}",
-                time * 1000.0
-            ),
-            json!({"event": "message", "from": name, "to": other, "name": summary, "size": size, "time_s": time}),
+            &format!("{:>9.3} ms  {from} -> {to}  {size:>4} octets  {summary}", time * 1000.0),
+            json!({"event": "message", "from": from, "to": to, "name": summary, "size": size, "time_s": time}),
         );
     }
 
@@ -130,12 +144,54 @@ impl Report {
         Ok(())
     }
 
+    /// The SAs that took the old ones' place.
+    pub fn rekeyed(&self, what: Rekey, status: &Status) -> Result<(), String> {
+        let sa = status.ike_sas.iter().find(|sa| sa.state == "established");
+        let sa = sa.ok_or("A has no IKE SA to show")?;
+        let child = sa.children.iter().find(|c| c.state == "installed");
+        let child = child.ok_or("A has no child SA to show")?;
+        let spi = |spi: &Option<String>| spi.clone().unwrap_or_default();
+        let (name, text) = match what {
+            Rekey::Children => (
+                "child",
+                format!(
+                    "The child SA is replaced; ESP SPIs {} (B to A), {} (A to B)",
+                    spi(&child.spi_in),
+                    spi(&child.spi_out)
+                ),
+            ),
+            Rekey::Ike => (
+                "ike",
+                format!(
+                    "The IKE SA is replaced, and the child SA moved to it; IKE SPIs {}, {}",
+                    spi(&sa.spi_i),
+                    spi(&sa.spi_r)
+                ),
+            ),
+        };
+        self.say(&text, json!({"event": "rekeyed", "what": name, "ike_sa": sa}));
+        Ok(())
+    }
+
+    /// How one side explains that there is no tunnel.
+    pub fn refused(&self, name: &str, refusal: &RefusalFacts) {
+        let title = if refusal.by == "us" {
+            format!("{name} refuses, and tells its owner")
+        } else {
+            format!("{name} is refused, and tells its owner")
+        };
+        let line = json!({"event": "refused", "at": name, "refusal": refusal});
+        self.say(&format!("\n{title}:\n{}", table::explained(refusal)), line);
+    }
+
     pub fn traffic(&self, totals: &Totals, took: Duration) {
         self.say(
             &format!(
-                "{} IP packets sent through ESP, {} came out unchanged, in {:.1} ms",
+                "{} IP packets sent through ESP, {} came out unchanged, {} lost in {} rekeys, in {:.1} ms",
                 totals.sent,
                 totals.received,
+                totals.sent - totals.received,
+                totals.rekeys,
                 took.as_secs_f64() * 1000.0
             ),
             json!({"event": "traffic", "sent": totals.sent, "received": totals.received, "took_s": took.as_secs_f64()}),
@@ -155,14 +211,14 @@ impl Report {
 
     pub fn result(&self, totals: &Totals) -> Result<(), String> {
         let lost = totals.sent - totals.received;
-        let ok = lost == 0 && totals.tampered_dropped == 1 && totals.replayed_dropped == 1;
+        let ok = lost == 0 && totals.rekeys == 2 && totals.tampered_dropped == 1 && totals.replayed_dropped == 1;
         if self.json {
             console::line(result_line(totals, ok));
         }
         if ok {
             Ok(())
         } else {
-            Err(format!("{lost} packets lost"))
+            Err(format!("{lost} packets lost, {} SAs replaced", totals.rekeys))
         }
     }
 
@@ -183,7 +239,7 @@ fn result_line(totals: &Totals, ok: bool) -> Value {
         "packets_received": totals.received,
         "tampered_dropped": totals.tampered_dropped,
         "replayed_dropped": totals.replayed_dropped,
-        "rekeys": 0,
+        "rekeys": totals.rekeys,
         "lost": totals.sent - totals.received,
     })
 }
