@@ -9,9 +9,11 @@ use serde_json::{Map, Value};
 
 pub mod pcap;
 mod reencode;
+mod reencode_v1;
 
 pub use pcap::{CapturedEsp, CapturedMessage};
 pub use reencode::reencode;
+pub use reencode_v1::reencode_v1;
 
 /// One recorded exchange: a folder of `tests/data/golden`.
 #[derive(Clone, Debug)]

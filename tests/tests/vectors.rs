@@ -1,4 +1,4 @@
-//! Published answers: NIST's CAVS for the key schedule of IKEv2, RFCs for the algorithms, and OpenSSL's where no RFC has
+//! Published answers: NIST's CAVS for the key schedules of IKEv1 and IKEv2, RFCs for the algorithms, and OpenSSL's where no RFC has
 //! any.
 #![allow(clippy::unwrap_used)]
 
@@ -6,6 +6,8 @@
 mod aes;
 #[path = "vectors/cavs.rs"]
 mod cavs;
+#[path = "vectors/cavs_v1.rs"]
+mod cavs_v1;
 #[path = "vectors/legacy.rs"]
 mod legacy;
 #[path = "vectors/openssl.rs"]
