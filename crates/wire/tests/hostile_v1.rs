@@ -103,7 +103,7 @@ fn a_datagram_full_of_the_smallest_things_takes_no_time() {
     };
     let body = v1::sa::encode(&vec![empty; 8_000]);
     assert_eq!(v1::Sa::parse(&body).unwrap().proposals().count(), 8_000);
-    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
 }
 
 #[test]
