@@ -221,6 +221,11 @@ impl Handfast {
         self.daemon.log()
     }
 
+    /// The daemon's process.
+    pub fn pid(&self) -> u32 {
+        self.daemon.pid()
+    }
+
     /// Its namespace.
     pub fn space(&self) -> &Namespace {
         &self.space

@@ -124,6 +124,11 @@ impl StrongSwan {
         charon_log::parse(&self.log())
     }
 
+    /// The process of charon.
+    pub fn pid(&self) -> u32 {
+        self.charon.pid()
+    }
+
     /// Kills it at once: the peer hears nothing.
     pub fn kill(mut self) {
         self.charon.kill();

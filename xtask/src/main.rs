@@ -1,5 +1,6 @@
 //! The project's own chores. `cargo xtask --help` lists them.
 
+mod bench;
 mod peers;
 mod test;
 mod tidy;
@@ -12,6 +13,7 @@ The project's own chores.
 
     cargo xtask test [LAYER]... [-- FILTER]   run the tests; every layer if none is named
     cargo xtask peers [--install]             say which foreign programs the tests can use, or install them
+    cargo xtask bench plane [OPTION]...       measure the userspace plane beside another and the bare wire
     cargo xtask tidy                          check the rules of the tree that no compiler knows
 
 `cargo xtask test --help` explains the layers.
@@ -22,6 +24,7 @@ fn main() -> ExitCode {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let ok = match args.as_slice() {
         ["test", rest @ ..] => test::main(rest),
+        ["bench", rest @ ..] => bench::main(rest),
         ["peers"] => {
             peers::report(&peers::find());
             true

@@ -60,6 +60,12 @@ const PEERS: &[Peer] = &[
         version: &["ping", "-V"],
     },
     Peer {
+        name: "iperf3",
+        packages: &["iperf3"],
+        files: &["iperf3"],
+        version: &["iperf3", "--version"],
+    },
+    Peer {
         name: "nft",
         packages: &["nftables"],
         files: &["nft"],
