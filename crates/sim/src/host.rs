@@ -45,6 +45,8 @@ pub struct Host {
     pub counters: Counters,
     /// The plane refuses to install.
     pub plane_broken: bool,
+    /// The plane refuses to install what sends.
+    pub outbound_broken: bool,
     random: SimRandom,
     late: VecDeque<(Instant, Ticket, Answer)>,
 }
@@ -80,6 +82,7 @@ impl Host {
             outbound: BTreeMap::new(),
             counters: Counters::default(),
             plane_broken: false,
+            outbound_broken: false,
             random: SimRandom(ChaCha20Rng::from_seed([seed; 32])),
             late: VecDeque::new(),
         }
@@ -215,7 +218,12 @@ impl Host {
     }
 
     fn plane(&mut self, op: PlaneOp) -> PlaneReply {
-        if self.plane_broken && matches!(op, PlaneOp::InstallInbound(_) | PlaneOp::InstallOutbound(_)) {
+        let refused = match &op {
+            PlaneOp::InstallInbound(_) => self.plane_broken,
+            PlaneOp::InstallOutbound(_) => self.plane_broken || self.outbound_broken,
+            _ => false,
+        };
+        if refused {
             return PlaneReply::Failed("out of order".into());
         }
         match self.plane.apply(op.clone()) {

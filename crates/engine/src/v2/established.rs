@@ -38,7 +38,7 @@ const REKEY_AGAIN: Duration = Duration::from_secs(30);
 const REKEY_SOON: Duration = Duration::from_secs(2);
 
 /// How long both pairs stand after a rekey of ours, so that packets under way on the old one arrive.
-const OVERLAP: Duration = Duration::from_secs(1);
+pub(crate) const OVERLAP: Duration = Duration::from_secs(1);
 /// How long the inbound SA of a deleted child still takes packets.
 const DRAIN: Duration = Duration::from_secs(5);
 
@@ -73,6 +73,10 @@ pub(crate) struct Established {
     pub ike_rekey_at: Option<Instant>,
     /// The peer's new child for the child that we are replacing too.
     pub rival: Option<Rival>,
+    /// Outbound SAs that the plane was asked to install after our answer.
+    pub outbound: Vec<(Ticket, ChildId)>,
+    /// Children that the plane did not take, until the peer has confirmed that they are gone.
+    pub unsendable: Vec<ChildId>,
     /// Outbound SAs of rekeyed children (new, old) that wait for the peer to use the new one.
     pub held: Vec<(ChildId, ChildId, SaInstall)>,
     /// Replaced children that are still to be deleted with the peer, and when.
@@ -108,6 +112,8 @@ impl Established {
             succession: Succession::default(),
             ike_rekey_at,
             rival: None,
+            outbound: vec![],
+            unsendable: vec![],
             held: vec![],
             overlapping: vec![],
             draining: vec![],
@@ -364,7 +370,11 @@ impl Established {
     }
 
     pub fn on_answer(self: Box<Self>, sa: &mut Sa, cx: &mut Context, ticket: Ticket, answer: Answer) -> Next {
-        match create_child::on_answer(self, sa, cx, ticket, answer) {
+        let (this, answer) = match self.on_outbound_answer(sa, cx, ticket, answer) {
+            Ok(next) => return next,
+            Err(both) => both,
+        };
+        match create_child::on_answer(this, sa, cx, ticket, answer) {
             Ok(next) => next,
             Err((this, answer)) => match this.on_rekey_answer(sa, cx, ticket, answer) {
                 Ok(next) => next,

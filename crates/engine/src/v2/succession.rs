@@ -147,6 +147,7 @@ impl Established {
         next.children = std::mem::take(&mut self.children);
         next.held = std::mem::take(&mut self.held);
         next.overlapping = std::mem::take(&mut self.overlapping);
+        next.unsendable = std::mem::take(&mut self.unsendable);
         next.draining = std::mem::take(&mut self.draining);
         let queue = std::mem::take(&mut self.queue);
         let concerns_child = |w: &Work| matches!(w, Work::Child(_) | Work::DeleteChild(_) | Work::DeleteSpi(_));

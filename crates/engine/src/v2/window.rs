@@ -192,7 +192,7 @@ impl Established {
                 self.follow_ike(sa, cx, then)
             }
             Sent::DeleteChild(old) => {
-                self.drop_child(sa, cx, old, "replaced");
+                self.on_child_deleted(sa, cx, old);
                 self.next_request(sa, cx)
             }
             Sent::Child(request) => {

@@ -352,7 +352,7 @@ fn grant(
         }
         None => {
             // A further child has no older one to send on meanwhile.
-            cx.ask(Asker::Sa(sa.slot), Question::Plane(PlaneOp::InstallOutbound(outbound)));
+            this.install_outbound(sa, cx, outbound);
         }
     }
     cx.event(child.established_event(sa.id));
@@ -384,6 +384,6 @@ pub(crate) fn switch(this: &mut Established, sa: &Sa, cx: &mut Context, wanted: 
         .partition(|(new, old, _)| wanted(*new, *old));
     this.held = held;
     for (_, _, outbound) in ready {
-        cx.ask(Asker::Sa(sa.slot), Question::Plane(PlaneOp::InstallOutbound(outbound)));
+        this.install_outbound(sa, cx, outbound);
     }
 }

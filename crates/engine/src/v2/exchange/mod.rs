@@ -4,6 +4,7 @@ pub(crate) mod collision;
 pub(crate) mod create_child;
 mod delete;
 mod informational;
+mod outbound;
 mod probe;
 pub(crate) mod rekey_child;
 pub(crate) mod rekey_ike;
