@@ -1,5 +1,7 @@
 //! The `[daemon]` table.
 
+use handfast_engine::policy::Cookies;
+
 use crate::section::{Reader, Section};
 use crate::{DaemonConfig, LogFormat};
 
@@ -12,6 +14,8 @@ impl Default for DaemonConfig {
             log: LogFormat::Text,
             log_level: "info".into(),
             half_open_limit: 1000,
+            half_open_per_address: 50,
+            cookies: Cookies::Auto,
             tun: "handfast0".into(),
             mtu: None,
         }
@@ -54,6 +58,12 @@ pub(crate) fn read(section: Option<Section<'_, '_>>, reader: &mut Reader<'_>) ->
     config.half_open_limit = limit
         .and_then(|n| usize::try_from(n).ok())
         .unwrap_or(config.half_open_limit);
+    let per_address = s.number(reader, "half_open_per_address", 1, 1_000_000);
+    config.half_open_per_address = per_address
+        .and_then(|n| usize::try_from(n).ok())
+        .unwrap_or(config.half_open_per_address);
+    let cookies = [("auto", Cookies::Auto), ("always", Cookies::Always)];
+    config.cookies = s.word(reader, "cookies", &cookies).unwrap_or(config.cookies);
     if let Some((tun, at)) = s.text(reader, "tun", "a device's name") {
         if tun.is_empty() || tun.len() > MAX_DEVICE_NAME || tun.contains(['/', ' ']) {
             reader.error(

@@ -21,7 +21,7 @@ mod weak;
 
 use std::path::{Path, PathBuf};
 
-use handfast_engine::policy::{Policy, Ports};
+use handfast_engine::policy::{Cookies, Policy, Ports};
 use toml::de::DeTable;
 
 pub use diagnostic::{Diagnostic, Diagnostics};
@@ -61,6 +61,10 @@ pub struct DaemonConfig {
     pub log_level: String,
     /// How many half-open SAs strangers may hold.
     pub half_open_limit: usize,
+    /// How many of them one source may hold.
+    pub half_open_per_address: usize,
+    /// When strangers are asked for a cookie.
+    pub cookies: Cookies,
     /// Name of the TUN device.
     pub tun: String,
     /// Its MTU; `None` for what fits.
@@ -125,6 +129,8 @@ pub fn load(name: &str, text: &str, files: &dyn FileReader) -> Result<Loaded, Di
             natt: daemon.natt_port,
         },
         half_open_limit: daemon.half_open_limit,
+        half_open_per_address: daemon.half_open_per_address,
+        cookies: daemon.cookies,
         connections: connections.into_iter().map(|c| c.connection.into()).collect(),
     };
     Ok(Loaded {

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use handfast_config::{FileReader, Loaded, LogFormat, load};
-use handfast_engine::policy::{Remote, Selector, Start, UdpEncapsulation};
+use handfast_engine::policy::{Cookies, Remote, Selector, Start, UdpEncapsulation};
 
 /// Files with these permission bits and this secret inside.
 struct Files(u32);
@@ -268,6 +268,8 @@ fn every_key_reaches_the_policy() {
         log = "json"
         log_level = "info,handfast::net=debug"
         half_open_limit = 7
+        half_open_per_address = 3
+        cookies = "always"
         tun = "vpn0"
         mtu = 1400
 
@@ -318,6 +320,7 @@ fn every_key_reaches_the_policy() {
         (policy.ports.ike, policy.ports.natt, policy.half_open_limit),
         (1500, 14500, 7)
     );
+    assert_eq!((policy.half_open_per_address, policy.cookies), (3, Cookies::Always));
     let [a, b] = policy.connections.as_slice() else {
         panic!("two connections")
     };

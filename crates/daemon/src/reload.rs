@@ -146,11 +146,14 @@ fn daemon(before: &DaemonConfig, after: &DaemonConfig) -> Vec<KeyChange> {
         log,
         log_level,
         half_open_limit,
+        half_open_per_address,
+        cookies,
         tun,
         mtu,
     } = before;
     let mtu_text = |mtu: &Option<u16>| mtu.map_or_else(|| "what fits".into(), |mtu| mtu.to_string());
     let text = |log| format!("{log:?}").to_lowercase();
+    let word = |cookies| format!("{cookies:?}").to_lowercase();
     let list = [
         (
             "ike_port",
@@ -178,6 +181,13 @@ fn daemon(before: &DaemonConfig, after: &DaemonConfig) -> Vec<KeyChange> {
             after.half_open_limit.to_string(),
             Effect::Live,
         ),
+        (
+            "half_open_per_address",
+            half_open_per_address.to_string(),
+            after.half_open_per_address.to_string(),
+            Effect::Live,
+        ),
+        ("cookies", word(*cookies), word(after.cookies), Effect::Live),
         ("tun", tun.clone(), after.tun.clone(), Effect::Restart),
         ("mtu", mtu_text(mtu), mtu_text(&after.mtu), Effect::Live),
     ];
@@ -287,7 +297,10 @@ impl Settings {
         let (mut policy, daemon) = (fresh.loaded.policy, fresh.loaded.config.daemon);
         policy.ports = self.policy.ports;
         self.policy = Arc::new(policy);
-        (self.daemon.half_open_limit, self.daemon.mtu) = (daemon.half_open_limit, daemon.mtu);
+        self.daemon.half_open_limit = daemon.half_open_limit;
+        self.daemon.half_open_per_address = daemon.half_open_per_address;
+        self.daemon.cookies = daemon.cookies;
+        self.daemon.mtu = daemon.mtu;
     }
 
     /// The answer to whoever asked for it.

@@ -87,7 +87,7 @@ impl Context {
             policy,
             provider,
             key_log,
-            rng: EngineRng(ChaCha20Rng::from_seed(seed)),
+            rng: EngineRng::from_seed(seed),
             out: VecDeque::new(),
             effects: Vec::new(),
             successions: Vec::new(),
@@ -159,6 +159,10 @@ impl Context {
 pub(crate) struct EngineRng(ChaCha20Rng);
 
 impl EngineRng {
+    pub fn from_seed(seed: [u8; 32]) -> Self {
+        Self(ChaCha20Rng::from_seed(seed))
+    }
+
     pub fn bytes<const N: usize>(&mut self) -> [u8; N] {
         let mut out = [0; N];
         self.0.fill_bytes(&mut out);

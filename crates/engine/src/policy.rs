@@ -23,6 +23,19 @@ pub struct Policy {
     pub connections: Vec<Arc<Connection>>,
     /// How many half-open SAs strangers may hold here; further first messages are dropped.
     pub half_open_limit: usize,
+    /// How many of them one source may hold: an IPv4 address, or an IPv6 network of 64 bits.
+    pub half_open_per_address: usize,
+    /// When strangers are asked for a cookie.
+    pub cookies: Cookies,
+}
+
+/// When strangers are asked for a cookie before anything is kept for them (RFC 7296 section 2.6).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Cookies {
+    /// Once half of the half-open limit is reached.
+    Auto,
+    /// Always.
+    Always,
 }
 
 /// Our UDP ports.

@@ -8,7 +8,8 @@ use handfast_auth::{Identity, IdentityPattern};
 use handfast_crypto::proposal::{EspProposal, IkeProposal};
 use handfast_crypto::secret::Secret;
 use handfast_engine::policy::{
-    Authentication, ChildPolicy, Connection, Policy, Ports, Remote, Retransmit, Selector, Start, UdpEncapsulation,
+    Authentication, ChildPolicy, Connection, Cookies, Policy, Ports, Remote, Retransmit, Selector, Start,
+    UdpEncapsulation,
 };
 use handfast_plane::op::Mode;
 
@@ -67,5 +68,7 @@ pub fn policy(connection: Connection) -> Policy {
         ports: Ports::default(),
         connections: vec![Arc::new(connection)],
         half_open_limit: 100,
+        half_open_per_address: 100,
+        cookies: Cookies::Auto,
     }
 }

@@ -222,6 +222,8 @@ fn a_new_age_counts_for_children_that_stand() {
     // And never again.
     world.run(SOON);
     reload(&mut world, 0, policy_of(0, |_, _| {}));
+    // One that was being replaced goes first.
+    world.run(10 * SOON);
     let office = children(&world, 0, "office");
     world.run(10 * MINUTE);
     assert_eq!(office, children(&world, 0, "office"));

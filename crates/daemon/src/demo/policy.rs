@@ -9,8 +9,8 @@ use handfast_crypto::proposal::{EspProposal, IkeProposal};
 use handfast_crypto::secret::Secret;
 use handfast_engine::place::Place;
 use handfast_engine::policy::{
-    Authentication, ChildPolicy, Connection, FRAGMENT_SIZE, Policy, Ports, Remote, Retransmit, Selector, Start,
-    UdpEncapsulation,
+    Authentication, ChildPolicy, Connection, Cookies, FRAGMENT_SIZE, Policy, Ports, Remote, Retransmit, Selector,
+    Start, UdpEncapsulation,
 };
 use handfast_plane::op::Mode;
 
@@ -135,5 +135,7 @@ pub fn policy(
         ports: ports[me],
         connections: vec![Arc::new(connection)],
         half_open_limit: 10,
+        half_open_per_address: 10,
+        cookies: Cookies::Auto,
     })
 }

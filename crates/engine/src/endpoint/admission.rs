@@ -11,8 +11,9 @@ use crate::endpoint::Engine;
 use crate::event::Event;
 use crate::output::{Transmit, TransmitKind};
 use crate::path::Path;
+use crate::policy::Cookies;
 use crate::time::Instant;
-use crate::v2::message::{Envelope, push_notify};
+use crate::v2::message::{Envelope, Parsed, push_notify};
 use crate::v2::sa_init_responder as responder;
 
 /// How many unprotected notices of one kind leave in a second.
@@ -138,12 +139,16 @@ impl Engine {
         if self.shutdown.is_some() {
             return Err("shutting down");
         }
-        if self.half_open >= self.cx.policy.half_open_limit {
+        if self.half_open.count() >= self.cx.policy.half_open_limit {
             return Err("too many half-open SAs");
         }
         if message.payloads().any(|payload| payload.is_err()) {
             // Not even a message, so nobody waits for an answer.
             return Err("payload lengths do not fit the message");
+        }
+        self.demand_cookie(local, remote, message)?;
+        if self.half_open.from(remote.ip()) >= self.cx.policy.half_open_per_address {
+            return Err("too many half-open SAs from this address");
         }
         match responder::read(&self.cx, (local, remote), message) {
             Ok(first) => {
@@ -167,5 +172,40 @@ impl Engine {
             }
         }
         Ok(())
+    }
+
+    /// Where the policy says so, and under load, the sender must first show that it gets what is sent to its address
+    /// (RFC 7296 section 2.6). Nothing is kept until it has. A message whose key exchange is refused afterwards
+    /// (section 2.6.1) comes again with the cookie, or gets another.
+    fn demand_cookie(
+        &mut self,
+        local: SocketAddr,
+        remote: SocketAddr,
+        message: &Message<'_>,
+    ) -> Result<(), &'static str> {
+        let policy = &self.cx.policy;
+        let busy = self.half_open.count() >= policy.half_open_limit.div_ceil(2);
+        if policy.cookies == Cookies::Auto && !busy {
+            return Ok(());
+        }
+        let header = message.header;
+        let body = message.bytes.get(HEADER_LEN..).unwrap_or_default();
+        let parsed = Parsed::read(header.next_payload, body).map_err(|_| "first message that cannot be read")?;
+        let ni = parsed.nonce().map_err(|_| "first message without a nonce")?;
+        let (now, ip, spi_i) = (self.cx.now, remote.ip(), header.spi_i);
+        let offered = parsed.notify(NotifyType::COOKIE).map_or(&[][..], |n| n.data);
+        if self.cookies.is_valid(now, (ni, ip, spi_i), offered) {
+            return Ok(());
+        }
+        let cookie = self.cookies.make(now, &mut self.cx.rng, ni, ip, spi_i);
+        let bytes = responder::notice(message, NotifyType::COOKIE, &cookie);
+        debug_assert!(bytes.len() <= 2 * message.bytes.len());
+        self.cx.transmit(Transmit {
+            local,
+            remote,
+            kind: TransmitKind::Ike,
+            bytes,
+        });
+        Err("first message without a valid cookie: it was sent one")
     }
 }

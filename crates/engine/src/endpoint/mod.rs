@@ -7,6 +7,7 @@ pub(crate) mod ike_sa;
 pub(crate) mod machine;
 mod reload;
 pub(crate) mod spi;
+mod strangers;
 mod succession;
 pub(crate) mod timers;
 
@@ -26,6 +27,7 @@ use crate::endpoint::connections::{Attempt, Supervisor};
 use crate::endpoint::ike_sa::{IkeSa, Older};
 use crate::endpoint::machine::{Machine, lift};
 use crate::endpoint::spi::{Place, SpiMint};
+use crate::endpoint::strangers::{CookieJar, Strangers};
 use crate::endpoint::timers::{Owner, Timers};
 use crate::event::Event;
 use crate::input::{Answer, Command, Input};
@@ -61,7 +63,8 @@ pub struct Engine {
     sas: Slab<IkeSa>,
     /// Where a first message's repetitions go: they do not carry our SPI yet.
     first: HashMap<(SocketAddr, Spi), usize>,
-    half_open: usize,
+    half_open: Strangers,
+    cookies: CookieJar,
     timers: Timers,
     supervisor: Supervisor,
     started: bool,
@@ -81,7 +84,8 @@ impl Engine {
             mint,
             sas: Slab::new(),
             first: HashMap::new(),
-            half_open: 0,
+            half_open: Strangers::default(),
+            cookies: CookieJar::default(),
             timers: Timers::default(),
             supervisor: Supervisor::default(),
             started: false,
@@ -129,15 +133,16 @@ impl Engine {
 
     /// How many IKE SAs of unproven peers exist.
     pub fn half_open_count(&self) -> usize {
-        self.half_open
+        self.half_open.count()
     }
 
     /// Sizes of everything that could grow, for tests of bounds.
     #[doc(hidden)]
-    pub fn sizes(&self) -> [(&'static str, usize); 7] {
+    pub fn sizes(&self) -> [(&'static str, usize); 8] {
         [
             ("SAs", self.sas.len()),
-            ("half-open", self.half_open),
+            ("half-open", self.half_open.count()),
+            ("sources of half-open", self.half_open.sources()),
             ("first messages", self.first.len()),
             ("timers", self.timers.len()),
             ("tickets", self.cx.tickets()),
@@ -355,8 +360,7 @@ impl Engine {
         self.begin_successors();
         let Some(ike) = self.sas.get_mut(slot) else { return };
         let (id, is_up) = (ike.sa.id, ike.state.is_up());
-        self.half_open =
-            (self.half_open + usize::from(ike.state.is_half_open())).saturating_sub(usize::from(was_half_open));
+        (self.half_open).changed(ike.first_from.ip(), was_half_open, ike.state.is_half_open());
         self.timers.set(Owner::Sa(slot), ike.state.deadline(&ike.sa));
         let connection = ike.connection.clone();
         let ended = ike.ended();

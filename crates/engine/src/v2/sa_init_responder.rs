@@ -138,10 +138,15 @@ pub(crate) fn read(
     })
 }
 
-/// The answer to a rejected first message: one notify, not protected.
+/// The answer to a rejected first message.
 pub(crate) fn rejection(message: &Message<'_>, rejected: &Rejected) -> Vec<u8> {
+    notice(message, rejected.notify, &rejected.data)
+}
+
+/// An answer of one notify, not protected, which names no SPI of ours.
+pub(crate) fn notice(message: &Message<'_>, notify: NotifyType, data: &[u8]) -> Vec<u8> {
     let mut chain = PayloadChain::new();
-    push_notify(&mut chain, rejected.notify, &rejected.data);
+    push_notify(&mut chain, notify, data);
     let header = message.header;
     let envelope = Envelope {
         spi_i: header.spi_i,
