@@ -9,7 +9,10 @@ use crate::process::{Process, run};
 
 const LIMIT: Duration = Duration::from_secs(15);
 
-/// A tcpdump at work: everything of IKE and ESP that passes one device.
+/// What belongs to IKE and ESP.
+const IKE_AND_ESP: &str = "udp port 500 or udp port 4500 or esp";
+
+/// A tcpdump at work: everything of IKE and ESP that passes one device, or what a filter says.
 #[derive(Debug)]
 pub struct Capture {
     tcpdump: Process,
@@ -19,6 +22,15 @@ pub struct Capture {
 impl Capture {
     /// Starts to capture in `space` what goes to and comes from `peer`; returns when it does.
     pub fn start(lab: &Lab, space: &Namespace, peer: &Namespace) -> Self {
+        Self::start_filtered(lab, space, peer, IKE_AND_ESP)
+    }
+
+    /// The same of all IP packets.
+    pub fn start_all(lab: &Lab, space: &Namespace, peer: &Namespace) -> Self {
+        Self::start_filtered(lab, space, peer, "ip or ip6")
+    }
+
+    fn start_filtered(lab: &Lab, space: &Namespace, peer: &Namespace, filter: &str) -> Self {
         let path = lab.dir().join("capture.pcap");
         let mut command = space.command("tcpdump");
         // -U, --immediate-mode: each packet at once; -Z root: the folder is root's.
@@ -36,7 +48,7 @@ impl Capture {
                 "-w",
             ])
             .arg(&path)
-            .arg("udp port 500 or udp port 4500 or esp");
+            .arg(filter);
         let mut tcpdump = Process::start("tcpdump", &command, &lab.dir().join("tcpdump.log"));
         tcpdump.until("it listens", LIMIT, |tcpdump| tcpdump.log().contains("listening on"));
         Self { tcpdump, path }

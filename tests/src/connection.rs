@@ -7,7 +7,7 @@ pub struct End {
     pub address: String,
     /// Its identity.
     pub id: String,
-    /// The network behind it.
+    /// The network behind it; empty for the host itself.
     pub subnet: String,
     /// A host in that network; pings go between these.
     pub host: String,
@@ -96,6 +96,17 @@ impl Connection {
         self
     }
 
+    /// Between the two hosts themselves, in transport mode.
+    #[must_use]
+    pub fn transport(mut self) -> Self {
+        for end in [&mut self.local, &mut self.remote] {
+            end.subnet.clear();
+            end.host.clone_from(&end.address);
+        }
+        self.swanctl_child.push("mode = transport".into());
+        self.with("mode = \"transport\"")
+    }
+
     /// The same with a further line in our own configuration.
     #[must_use]
     pub fn with(mut self, line: &str) -> Self {
@@ -123,9 +134,12 @@ impl Connection {
             format!("local_id = \"{}\"", local.id),
             format!("remote_id = \"{}\"", remote.id),
             format!("secret = \"{}\"", self.secret),
-            format!("local_subnet = \"{}\"", local.subnet),
-            format!("remote_subnet = \"{}\"", remote.subnet),
         ];
+        for (key, subnet) in [("local_subnet", &local.subnet), ("remote_subnet", &remote.subnet)] {
+            if !subnet.is_empty() {
+                lines.push(format!("{key} = \"{subnet}\""));
+            }
+        }
         for (key, suite) in [("ike", &self.ike), ("esp", &self.esp)] {
             if !suite.is_empty() {
                 lines.push(format!("{key} = \"{suite}\""));
@@ -152,7 +166,9 @@ impl Connection {
         let (more, more_child) = (self.swanctl.join("\n"), self.swanctl_child.join("\n"));
         let (us, them) = (&local.address, &remote.address);
         let (us_id, them_id) = (&local.id, &remote.id);
-        let (us_ts, them_ts) = (&local.subnet, &remote.subnet);
+        // Without a subnet: the addresses themselves.
+        let dynamic = |subnet: &str| if subnet.is_empty() { "dynamic" } else { subnet }.to_string();
+        let (us_ts, them_ts) = (dynamic(&local.subnet), dynamic(&remote.subnet));
         format!(
             "connections {{
   {name} {{

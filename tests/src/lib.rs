@@ -9,5 +9,6 @@ pub mod keys;
 pub mod netns;
 pub mod peers;
 pub mod process;
+pub mod stream;
 pub mod strongswan;
 pub mod tshark;
