@@ -1,11 +1,13 @@
 //! Who an IKE peer is, and how each side proves it. Sans-IO.
 //!
 //! * [`identity`] holds identities as they are configured and as they come on the wire, and the patterns they meet.
+//! * [`certificate`] holds keys, signatures, certificates and paths to those whom we trust.
 //! * [`credential`] holds what we prove with and what we accept of the peer.
 //! * [`v2`] makes and checks the AUTH payload of IKEv2.
 //! * [`error`] says what went wrong; an [`error::AuthRefusal`] is for our own log, never for the peer.
 #![forbid(unsafe_code)]
 
+pub mod certificate;
 pub mod credential;
 pub mod error;
 pub mod identity;
