@@ -1,5 +1,5 @@
 //! Paths to trusted CAs: what is accepted, and each way to be refused with its reason.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::type_complexity)]
 
 mod pki_support;
 
