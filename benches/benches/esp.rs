@@ -146,6 +146,7 @@ fn install(child: u64) -> SaInstall {
         },
         local_ts: vec![net([10, 1, 0, 0], 16)],
         remote_ts: vec![remote],
+        limits: handfast_plane::op::Limits::NONE,
     }
 }
 

@@ -9,8 +9,12 @@ use handfast_engine::policy::{ChildPolicy, Selector};
 use handfast_plane::op::Mode;
 
 use crate::connection::{check_name, span};
+use crate::lifetime::Ends;
 use crate::section::{Reader, Section};
-use crate::{algorithms, subnets};
+use crate::{algorithms, lifetime, subnets};
+
+/// Age at which a child is replaced.
+const REKEY: Duration = Duration::from_secs(3600);
 
 /// What one table says of a child; where it says nothing, the connection's keys hold.
 struct Written {
@@ -20,6 +24,7 @@ struct Written {
     single_pair: Option<bool>,
     esp: Option<Vec<EspProposal>>,
     rekey: Option<Duration>,
+    ends: Ends,
 }
 
 /// The children of the connection `name`, whose name is at `at`, in the order of the file.
@@ -47,6 +52,7 @@ pub(crate) fn read(
         subnets::check(reader, name, s.at_of("remote_subnet"), &common.local, &common.remote);
         let policy = policy(name, s.place(reader, at), &common, None);
         check_transport(reader, s, &policy);
+        lifetime::check(reader, name, s, &policy);
         return vec![Arc::new(policy)];
     };
     let mut list: Vec<Arc<ChildPolicy>> = vec![];
@@ -65,6 +71,7 @@ pub(crate) fn read(
             &policy.local_ts,
             &policy.remote_ts,
         );
+        lifetime::check(reader, &full, &section, &policy);
         let same = |other: &&Arc<ChildPolicy>| other.local_ts == policy.local_ts && other.remote_ts == policy.remote_ts;
         if let Some(other) = list.iter().find(same) {
             let message = format!("{} and {child} of {name} have the same subnets", other.name);
@@ -97,6 +104,7 @@ fn written(s: &mut Section<'_, '_>, reader: &mut Reader<'_>, legacy: bool) -> Wr
         single_pair: s.flag(reader, "single_pair"),
         esp: s.has("esp").then_some(esp),
         rekey: span(s, reader, "rekey"),
+        ends: Ends::read(s, reader),
     }
 }
 
@@ -112,6 +120,8 @@ fn policy(name: &str, place: Place, common: &Written, own: Option<Written>) -> C
         _ => of(common).clone(),
     };
     let esp = own.and_then(|own| own.esp.clone()).or_else(|| common.esp.clone());
+    let rekey = own.and_then(|own| own.rekey).or(common.rekey).unwrap_or(REKEY);
+    let ends = own.map_or(common.ends, |own| own.ends.or(common.ends));
     ChildPolicy {
         name: name.to_string(),
         place,
@@ -124,10 +134,9 @@ fn policy(name: &str, place: Place, common: &Written, own: Option<Written>) -> C
             .or(common.single_pair)
             .unwrap_or(false),
         esp: esp.unwrap_or_else(|| EspProposal::defaults(handfast_crypto::default_provider())),
-        rekey: own
-            .and_then(|own| own.rekey)
-            .or(common.rekey)
-            .unwrap_or(Duration::from_secs(3600)),
+        rekey,
+        lifetime: ends.lifetime(rekey),
+        limits: ends.limits(),
     }
 }
 

@@ -10,6 +10,7 @@ mod connection;
 mod daemon;
 mod diagnostic;
 mod ends;
+mod lifetime;
 mod mask;
 mod nearest;
 mod overlap;

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 /// What other daemons call the same thing. A key of ours that is spelt nearly so would mislead.
-const FAMILIAR: [(&str, &str); 46] = [
+const FAMILIAR: [(&str, &str); 49] = [
     ("psk", "secret"),
     ("key", "secret"),
     ("password", "secret"),
@@ -40,9 +40,12 @@ const FAMILIAR: [(&str, &str); 46] = [
     ("dpd_delay", "liveness"),
     ("dpddelay", "liveness"),
     ("rekey_time", "rekey"),
-    ("life_time", "rekey"),
-    ("lifetime", "rekey"),
-    ("keylife", "rekey"),
+    ("life_time", "lifetime"),
+    ("life_bytes", "lifetime_bytes"),
+    ("lifebytes", "lifetime_bytes"),
+    ("life_packets", "lifetime_packets"),
+    ("lifepackets", "lifetime_packets"),
+    ("keylife", "lifetime"),
     ("keyexchange", "version"),
     ("ike_version", "version"),
     ("children", "child"),

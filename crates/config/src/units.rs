@@ -33,6 +33,38 @@ impl FromStr for Span {
     }
 }
 
+/// "500MB", "1GiB": octets.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Size(pub u64);
+
+pub(crate) const SIZE: &str = "an amount such as \"500MB\" or \"1GiB\", or \"off\"";
+
+impl FromStr for Size {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let (number, unit) = text.split_at(digits);
+        let wrong = || format!("{text:?} is not an amount");
+        let number: u64 = number.parse().map_err(|_| wrong())?;
+        let per: u64 = match unit {
+            "B" => 1,
+            "kB" => 1000,
+            "MB" => 1_000_000,
+            "GB" => 1_000_000_000,
+            "TB" => 1_000_000_000_000,
+            "KiB" => 1 << 10,
+            "MiB" => 1 << 20,
+            "GiB" => 1 << 30,
+            "TiB" => 1 << 40,
+            _ => return Err(wrong()),
+        };
+        // The largest number means "no limit" elsewhere.
+        let octets = number.checked_mul(per).filter(|n| *n < u64::MAX);
+        octets.map(Self).ok_or_else(|| format!("{text:?} is too much"))
+    }
+}
+
 /// A secret as written: text, "0x" and hexadecimal, or "0s" and base64, as other daemons have it. Other octets are
 /// themselves.
 pub(crate) fn secret(written: Secret) -> Result<Secret, &'static str> {
@@ -100,6 +132,15 @@ mod tests {
         assert_eq!("2h".parse::<Span>().unwrap().0, Duration::from_secs(7200));
         for bad in ["", "5", "off", "s", "5 s", "-1s", "1w", "99999999999999999999s"] {
             assert!(bad.parse::<Span>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn amounts() {
+        assert_eq!("1GiB".parse::<Size>().unwrap().0, 1 << 30);
+        assert_eq!("500MB".parse::<Size>().unwrap().0, 500_000_000);
+        for bad in ["", "5", "off", "GiB", "1 GiB", "1gib", "-1MB", "1.5GB", "99999999TiB"] {
+            assert!(bad.parse::<Size>().is_err(), "{bad}");
         }
     }
 

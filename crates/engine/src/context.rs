@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use handfast_crypto::provider::{CryptoError, Provider, RandomSource};
-use handfast_plane::op::ChildId;
+use handfast_plane::op::{ChildId, Limits, Volume};
 use handfast_store::delta::SaId;
 use handfast_wire::header::Spi;
 use rand_chacha::ChaCha20Rng;
@@ -131,6 +131,21 @@ impl Context {
         (!age.is_zero()).then(|| self.now + self.rng.jitter(age))
     }
 
+    /// When an SA made now may be used no longer; `None` for a zero age.
+    pub fn expires_at(&self, age: Duration) -> Option<Instant> {
+        (!age.is_zero()).then(|| self.now + age)
+    }
+
+    /// What a child may carry, its soft limit shortened by up to a quarter.
+    pub fn limits(&mut self, of: Limits) -> Limits {
+        let Volume { bytes, packets } = of.soft;
+        let soft = Volume {
+            bytes: self.rng.shortened(bytes),
+            packets: self.rng.shortened(packets),
+        };
+        Limits { soft, ..of }
+    }
+
     pub fn event(&mut self, event: Event) {
         self.out.push_back(Output::Event(event));
     }
@@ -181,6 +196,16 @@ impl EngineRng {
                 return spi;
             }
         }
+    }
+
+    /// The same for an amount; one without end stays so.
+    fn shortened(&mut self, amount: u64) -> u64 {
+        if amount == u64::MAX {
+            return amount;
+        }
+        let quarter = u64::from(self.u32()) * (amount / 4).min(u64::from(u32::MAX)) / u64::from(u32::MAX);
+        // Amounts whose quarter does not fit are shortened by less, which is a great deal all the same.
+        amount - quarter
     }
 
     /// `base` shortened by up to a quarter, so that many SAs do not act at once.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use handfast_auth::identity::{Identity, IdentityPattern};
 use handfast_crypto::proposal::{EspProposal, IkeProposal};
 use handfast_crypto::secret::Secret;
-use handfast_plane::op::Mode;
+use handfast_plane::op::{Limits, Mode};
 use handfast_wire::selector::{SelectorSyntaxError, TrafficSelector};
 
 use crate::place::Place;
@@ -252,6 +252,11 @@ pub struct ChildPolicy {
     pub esp: Vec<EspProposal>,
     /// Age at which a child is replaced by a fresh one (up to a quarter earlier, by chance); zero for never.
     pub rekey: Duration,
+    /// Age at which one that has not been replaced is closed; zero for never.
+    pub lifetime: Duration,
+    /// What a child may carry in each direction: at `soft` (or up to a quarter earlier, by chance) it is replaced, at
+    /// `hard` closed.
+    pub limits: Limits,
 }
 
 /// Retransmission: the n-th (from 0) follows after `first * factor^n`, at most `most`; then the peer is dead.

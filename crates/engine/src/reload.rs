@@ -195,6 +195,8 @@ impl List {
             single_pair,
             esp,
             rekey,
+            lifetime,
+            limits,
         } = before;
         let key = |key: &str| {
             if name == connection {
@@ -220,7 +222,17 @@ impl List {
             subnets(l, "the peer's address")
         });
         self.add(key("esp"), renew, esp, &after.esp, |l| join(l));
-        self.add(key("rekey"), Effect::Live, rekey, &after.rekey, span);
+        let live = Effect::Live;
+        self.add(key("rekey"), live, rekey, &after.rekey, span);
+        self.add(key("lifetime"), live, lifetime, &after.lifetime, span);
+        for (name, before, after) in [
+            ("rekey_", limits.soft, after.limits.soft),
+            ("lifetime_", limits.hard, after.limits.hard),
+        ] {
+            let (bytes, packets) = (format!("{name}bytes"), format!("{name}packets"));
+            self.add(key(&bytes), live, &before.bytes, &after.bytes, amount);
+            self.add(key(&packets), live, &before.packets, &after.packets, number);
+        }
     }
 }
 
@@ -230,6 +242,25 @@ fn join<T: Display>(list: &[T]) -> String {
 
 fn subnets(list: &[Selector], own: &str) -> String {
     if list.is_empty() { own.into() } else { join(list) }
+}
+
+/// An amount of octets as people write it.
+fn amount(octets: &u64) -> String {
+    let units = [(1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    match *octets {
+        u64::MAX => "off".into(),
+        octets => (units.iter().find(|(size, _)| octets.is_multiple_of(*size))).map_or_else(
+            || format!("{octets}B"),
+            |(size, unit)| format!("{}{unit}", octets / size),
+        ),
+    }
+}
+
+fn number(packets: &u64) -> String {
+    match *packets {
+        u64::MAX => "off".into(),
+        packets => packets.to_string(),
+    }
 }
 
 /// A duration as people write it.

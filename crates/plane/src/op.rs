@@ -53,6 +53,60 @@ pub struct SaKeys {
     pub integ: Secret,
 }
 
+/// An amount of traffic: octets of ESP packets, and packets.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Volume {
+    /// Octets.
+    pub bytes: u64,
+    /// Packets.
+    pub packets: u64,
+}
+
+impl Volume {
+    /// More than there will ever be.
+    pub const ENDLESS: Self = Self {
+        bytes: u64::MAX,
+        packets: u64::MAX,
+    };
+
+    /// Whether one of the two is reached.
+    pub fn is_reached_by(self, used: Self) -> bool {
+        used.bytes >= self.bytes || used.packets >= self.packets
+    }
+
+    /// The smaller of each.
+    #[must_use]
+    pub fn min(self, other: Self) -> Self {
+        Self {
+            bytes: self.bytes.min(other.bytes),
+            packets: self.packets.min(other.packets),
+        }
+    }
+}
+
+/// What an SA may carry (RFC 4301 section 4.4.2.1), counted for each direction.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// Past this it is to be replaced.
+    pub soft: Volume,
+    /// Past this it carries nothing.
+    pub hard: Volume,
+}
+
+impl Limits {
+    /// No limit but the cipher's own.
+    pub const NONE: Self = Self {
+        soft: Volume::ENDLESS,
+        hard: Volume::ENDLESS,
+    };
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::NONE
+    }
+}
+
 /// One ESP SA (one direction of a child) with the policy it serves.
 #[derive(Clone, Debug)]
 pub struct SaInstall {
@@ -74,6 +128,8 @@ pub struct SaInstall {
     pub local_ts: Vec<TrafficSelector>,
     /// Packets' addresses on the peer's side.
     pub remote_ts: Vec<TrafficSelector>,
+    /// What it may carry; the plane may know of a lower limit of its cipher.
+    pub limits: Limits,
 }
 
 /// A request to a plane. Each is answered once with [`PlaneReply`].
@@ -127,11 +183,11 @@ pub enum PlaneReply {
 /// What a plane reports by itself.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum PlaneEvent {
-    /// A sequence number or byte limit is near: rekey.
+    /// Sequence numbers or a limit come to their end in one of its directions: rekey.
     Expiring {
         /// Which child.
         child: ChildId,
-        /// Whether it can send no more.
+        /// Whether they are at their end: it carries no more.
         hard: bool,
     },
     /// First packet received on a new inbound SA.

@@ -7,7 +7,7 @@ use handfast_crypto::secret::Secret;
 use handfast_crypto::transform::Encr;
 use handfast_wire::selector::TrafficSelector;
 
-use crate::op::{ChildId, Encapsulation, Mode, OuterPath, SaInstall, SaKeys};
+use crate::op::{ChildId, Encapsulation, Limits, Mode, OuterPath, SaInstall, SaKeys};
 
 pub fn subnet(a: u8, b: u8, c: u8, d: u8, prefix_len: u8) -> TrafficSelector {
     TrafficSelector::from_subnet(Ipv4Addr::new(a, b, c, d).into(), prefix_len)
@@ -45,6 +45,7 @@ pub fn pair(n: u64) -> (SaInstall, SaInstall) {
         },
         local_ts: vec![subnet(10, 1, 0, 0, 16)],
         remote_ts: vec![subnet(10, 2, 0, 0, 16)],
+        limits: Limits::NONE,
     };
     let spi = 0x1000 + 2 * n as u32;
     (install(spi, 2 * n as u8), install(spi + 1, 2 * n as u8 + 1))

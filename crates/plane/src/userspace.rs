@@ -10,6 +10,7 @@ mod frame;
 mod inbound;
 mod install;
 mod matching;
+mod meter;
 mod outbound;
 mod policy;
 

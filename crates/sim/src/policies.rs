@@ -11,7 +11,7 @@ use handfast_engine::policy::{
     Authentication, ChildPolicy, Connection, Cookies, Policy, Ports, Remote, Retransmit, Selector, Start,
     UdpEncapsulation,
 };
-use handfast_plane::op::Mode;
+use handfast_plane::op::{Limits, Mode};
 
 /// Parses what a test wrote; a test's own mistake ends the test.
 pub fn parsed<T: std::str::FromStr>(text: &str) -> T {
@@ -50,6 +50,8 @@ pub fn connection(host: usize) -> Connection {
             single_pair: false,
             esp: vec![parsed::<EspProposal>("aes128gcm16")],
             rekey: Duration::ZERO,
+            lifetime: Duration::ZERO,
+            limits: Limits::NONE,
         })],
         max_children: 64,
         start: Start::Wait,

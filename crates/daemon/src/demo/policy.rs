@@ -12,7 +12,7 @@ use handfast_engine::policy::{
     Authentication, ChildPolicy, Connection, Cookies, FRAGMENT_SIZE, Policy, Ports, Remote, Retransmit, Selector,
     Start, UdpEncapsulation,
 };
-use handfast_plane::op::Mode;
+use handfast_plane::op::{Limits, Mode};
 
 use crate::cli::Break;
 use crate::net::udp::{UdpConfig, UdpSet};
@@ -106,6 +106,8 @@ pub fn policy(
         single_pair: false,
         esp: vec![esp],
         rekey: Duration::ZERO,
+        lifetime: Duration::ZERO,
+        limits: Limits::NONE,
     };
     let connection = Connection {
         name: NAME.into(),

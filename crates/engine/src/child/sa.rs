@@ -7,7 +7,7 @@ use handfast_crypto::proposal::EspSuite;
 use handfast_crypto::provider::{CryptoError, PrfAlgorithm, Provider};
 use handfast_crypto::schedule::v2::child_keys;
 use handfast_crypto::secret::Secret;
-use handfast_plane::op::{ChildId, Mode, OuterPath, SaInstall, SaKeys};
+use handfast_plane::op::{ChildId, Limits, Mode, OuterPath, SaInstall, SaKeys};
 use handfast_store::delta::{ChildFacts, SaId};
 use handfast_wire::selector::TrafficSelector;
 
@@ -34,6 +34,12 @@ pub(crate) struct ChildSa {
     pub replaced: bool,
     /// When we replace it, unless the peer does.
     pub rekey_at: Option<Instant>,
+    /// It has carried most of what it may.
+    pub used_up: bool,
+    /// When it may be used no longer.
+    pub expires_at: Option<Instant>,
+    /// What it may carry.
+    pub limits: Limits,
 }
 
 /// Keys of both directions, as this side uses them.
@@ -103,6 +109,7 @@ impl ChildSa {
             keys,
             local_ts: self.local_ts.clone(),
             remote_ts: self.remote_ts.clone(),
+            limits: self.limits,
         }
     }
 

@@ -241,6 +241,9 @@ impl ChildSa {
             seen_in: 0,
             replaced: false,
             rekey_at: cx.rekey_at(chosen.policy.rekey),
+            used_up: false,
+            expires_at: cx.expires_at(chosen.policy.lifetime),
+            limits: cx.limits(chosen.policy.limits),
             policy: chosen.policy,
         }
     }
@@ -307,6 +310,8 @@ mod tests {
             single_pair: false,
             esp: vec!["aes128gcm16".parse().unwrap()],
             rekey: Duration::ZERO,
+            lifetime: Duration::ZERO,
+            limits: handfast_plane::op::Limits::NONE,
         }
     }
 

@@ -153,6 +153,9 @@ impl Asked {
             seen_in: 0,
             replaced: false,
             rekey_at: cx.rekey_at(self.policy.rekey),
+            used_up: false,
+            expires_at: cx.expires_at(self.policy.lifetime),
+            limits: cx.limits(self.policy.limits),
         })
     }
 

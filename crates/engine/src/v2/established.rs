@@ -23,7 +23,6 @@ use crate::time::Instant;
 use crate::v2::channel::{Arrived, Channel};
 use crate::v2::exchange::collision::Rival;
 use crate::v2::exchange::create_child::{self, Incoming};
-use crate::v2::exchange::rekey_child::Aim;
 use crate::v2::exchange::{self, Work, rekey_ike_responder};
 use crate::v2::further::Further;
 use crate::v2::message::{Envelope, Parsed, push_notify};
@@ -32,15 +31,7 @@ use crate::v2::succession::Succession;
 use crate::v2::window::Turn;
 
 /// Wait before a rekey that did not succeed is tried again.
-const REKEY_AGAIN: Duration = Duration::from_secs(30);
-
-/// Wait before a rekey of a child of which the peer may not know yet.
-const REKEY_SOON: Duration = Duration::from_secs(2);
-
-/// How long both pairs stand after a rekey of ours, so that packets under way on the old one arrive.
-pub(crate) const OVERLAP: Duration = Duration::from_secs(1);
-/// How long the inbound SA of a deleted child still takes packets.
-const DRAIN: Duration = Duration::from_secs(5);
+pub(super) const REKEY_AGAIN: Duration = Duration::from_secs(30);
 
 /// See the module.
 pub(crate) struct Established {
@@ -199,7 +190,14 @@ impl Established {
         let of_ike = self.ike_rekey_at.filter(|_| !self.succession.over);
         let waits = waits.chain(of_ike).chain(self.succession.leave_at);
         let waits = waits.chain(self.further.next_at());
-        let rekey = self.children.iter().filter_map(|c| c.rekey_at).chain(waits).min();
+        let ends = self.children.iter().filter_map(|c| c.expires_at);
+        let rekey = self
+            .children
+            .iter()
+            .filter_map(|c| c.rekey_at)
+            .chain(ends)
+            .chain(waits)
+            .min();
         let rekey = rekey.filter(|_| !self.is_closing()).map(|at| (at, Reason::Rekey));
         earlier(earlier(retransmit, rekey), earlier(liveness, keepalive))
     }
@@ -226,6 +224,7 @@ impl Established {
         self.queue_rekeys(cx);
         self.queue_further(cx);
         self.end_drained(sa, cx);
+        self.end_expired(cx);
         if let Turn::Waiting(outstanding) = &mut self.turn {
             match outstanding.pending.poll(cx.now) {
                 Due::Wait => {}
@@ -241,70 +240,6 @@ impl Established {
         self.next_request(sa, cx)
     }
 
-    /// Children whose time has come.
-    fn queue_rekeys(&mut self, cx: &Context) {
-        if self.is_closing() {
-            return;
-        }
-        let due = |c: &&mut ChildSa| c.rekey_at.is_some_and(|at| at <= cx.now);
-        for child in self.children.iter_mut().filter(due) {
-            // The peer has our answer for sure once it sends on the new child or deletes the old one.
-            if self.held.iter().any(|(new, ..)| *new == child.id) {
-                child.rekey_at = Some(cx.now + REKEY_SOON);
-                continue;
-            }
-            child.rekey_at = None;
-            self.queue.push_back(Work::Child(Aim::Replace(child.id)));
-        }
-        if self.ike_rekey_at.is_some_and(|at| at <= cx.now) && !self.succession.over {
-            self.ike_rekey_at = None;
-            self.queue.push_back(Work::RekeyIke);
-        }
-        if self.succession.leave_at.take_if(|at| *at <= cx.now).is_some() {
-            self.close("replaced");
-        }
-    }
-
-    /// Old children whose overlap is over are deleted; inbound SAs that have drained are removed.
-    fn end_drained(&mut self, sa: &Sa, cx: &mut Context) {
-        let over = self.overlapping.extract_if(.., |(at, _)| *at <= cx.now);
-        self.queue.extend(over.map(|(_, id)| Work::DeleteChild(id)));
-        let now = cx.now;
-        for (_, id) in self.draining.extract_if(.., |(at, _)| *at <= now) {
-            cx.ask(Asker::Sa(sa.slot), Question::Plane(PlaneOp::RemoveInbound(id)));
-        }
-    }
-
-    /// A rekey of ours is complete: the old child goes once what was sent on it has arrived.
-    pub fn overlap(&mut self, sa: &Sa, cx: &mut Context, old: ChildId) {
-        self.overlapping.push((cx.now + OVERLAP, old));
-        if let Some(old) = self.children.iter_mut().find(|c| c.id == old) {
-            old.replaced = true;
-            old.rekey_at = None;
-            record(cx, SaDelta::Child(old.facts(sa.id, "rekeyed")));
-        }
-    }
-
-    /// A replaced child is deleted: what the peer sent on it before may still be on its way.
-    pub fn drain(&mut self, sa: &Sa, cx: &mut Context, child: &ChildSa, reason: &str) {
-        cx.ask(Asker::Sa(sa.slot), Question::Plane(PlaneOp::RemoveOutbound(child.id)));
-        self.draining.push((cx.now + DRAIN, child.id));
-        tell_gone(sa, cx, child, reason);
-    }
-
-    /// Replaces a child before its time: its sequence numbers run out.
-    pub fn rekey_now(&mut self, cx: &Context, id: ChildId) {
-        if let Some(child) = self.children.iter_mut().find(|c| c.id == id && !c.replaced) {
-            child.rekey_at = Some(cx.now);
-        }
-    }
-
-    /// Replaces every child before its time.
-    pub fn rekey_children_now(&mut self, cx: &Context) {
-        let ids: Vec<ChildId> = self.children.iter().map(|c| c.id).collect();
-        ids.into_iter().for_each(|id| self.rekey_now(cx, id));
-    }
-
     /// Replaces the IKE SA before its time.
     pub fn rekey_ike_now(&mut self, cx: &Context) {
         if !self.succession.over {
@@ -315,15 +250,6 @@ impl Established {
     /// A rekey of the IKE SA did not succeed: again in a while.
     pub fn rekey_ike_later(&mut self, cx: &mut Context) {
         self.ike_rekey_at = Some(cx.now + cx.rng.jitter(REKEY_AGAIN));
-    }
-
-    /// A rekey did not succeed: again in a while.
-    pub fn rekey_later(&mut self, cx: &mut Context, id: ChildId) {
-        let at = cx.now + cx.rng.jitter(REKEY_AGAIN);
-        if let Some(child) = self.children.iter_mut().find(|c| c.id == id) {
-            child.rekey_at = Some(at);
-            child.replaced = false;
-        }
     }
 
     pub fn child(&self, id: ChildId) -> Option<&ChildSa> {
@@ -504,7 +430,7 @@ impl Established {
 }
 
 /// Writes down and reports that a child is gone.
-fn tell_gone(sa: &Sa, cx: &mut Context, child: &ChildSa, reason: &str) {
+pub(super) fn tell_gone(sa: &Sa, cx: &mut Context, child: &ChildSa, reason: &str) {
     let (ike, id, reason) = (sa.id, child.id, reason.to_string());
     record(
         cx,

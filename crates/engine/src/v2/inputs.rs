@@ -122,10 +122,13 @@ impl State {
                 s.on_first_inbound(sa, cx, *child);
                 Ok(Self::Established(s))
             }
-            // No rekey has come in time: an SA that can send no more is begun anew.
-            (state, PlaneEvent::Expiring { hard: true, .. }) => state.close(sa, cx, "its sequence numbers are used up"),
+            (Self::Established(mut s), PlaneEvent::Expiring { child, hard: true }) => {
+                s.child_ends(*child, "has carried what it may");
+                s.advance(sa, cx)
+            }
+            (state, PlaneEvent::Expiring { hard: true, .. }) => state.close(sa, cx, "a child SA is used up"),
             (Self::Established(mut s), PlaneEvent::Expiring { child, .. }) => {
-                s.rekey_now(cx, *child);
+                s.used_up(cx, *child);
                 Ok(Self::Established(s))
             }
             (state, _) => Ok(state),

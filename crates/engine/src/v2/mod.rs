@@ -12,6 +12,7 @@ pub(crate) mod fragments;
 pub(crate) mod further;
 pub(crate) mod inputs;
 pub(crate) mod install;
+pub(crate) mod lifetimes;
 pub(crate) mod message;
 mod reload;
 pub(crate) mod rules;

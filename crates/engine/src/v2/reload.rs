@@ -67,6 +67,9 @@ impl ChildSa {
             return false;
         };
         let before = std::mem::replace(&mut self.policy, policy);
+        if before.lifetime != self.policy.lifetime {
+            self.expires_at = cx.expires_at(self.policy.lifetime);
+        }
         if self.replaced || before.rekey == self.policy.rekey {
             return false;
         }

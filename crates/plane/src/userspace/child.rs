@@ -2,9 +2,10 @@
 
 use handfast_esp::transport;
 use handfast_esp::tunnel::{Headers, IPV6_MIN_MTU};
-use handfast_esp::{InboundSa, OutboundSa, OuterHeaders, Usage};
+use handfast_esp::{InboundSa, OutboundSa, OuterHeaders};
 use handfast_wire::selector::TrafficSelector;
 
+use super::meter::Meter;
 use super::{ChildView, DEFAULT_PATH_MTU, PolicyView};
 use crate::op::{ChildId, Counters, Encapsulation, Mode, OuterPath, SaInstall};
 
@@ -30,6 +31,7 @@ pub(super) struct Receiver {
     pub sa: InboundSa,
     /// Whether its first packet has been reported.
     pub heard: bool,
+    pub meter: Meter,
 }
 
 /// The outbound SA.
@@ -37,8 +39,7 @@ pub(super) struct Sender {
     pub sa: OutboundSa,
     /// The largest inner packet that is not fragmented.
     pub inner_mtu: usize,
-    /// What has been reported of its sequence numbers.
-    pub reported: Usage,
+    pub meter: Meter,
 }
 
 impl Child {
@@ -61,15 +62,19 @@ impl Child {
         }
     }
 
-    pub fn set_inbound(&mut self, sa: InboundSa) {
-        self.inbound = Some(Receiver { sa, heard: false });
+    pub fn set_inbound(&mut self, sa: InboundSa, meter: Meter) {
+        self.inbound = Some(Receiver {
+            sa,
+            heard: false,
+            meter,
+        });
     }
 
-    pub fn set_outbound(&mut self, sa: OutboundSa) {
+    pub fn set_outbound(&mut self, sa: OutboundSa, meter: Meter) {
         self.outbound = Some(Sender {
             sa,
             inner_mtu: 0,
-            reported: Usage::Fresh,
+            meter,
         });
         self.update_inner_mtu();
     }

@@ -115,7 +115,7 @@ impl Sender {
             let len = split.append(index, out);
             out.resize(before + layout.sealed_len(len), 0);
             let packet = out.get_mut(before..).unwrap_or_default();
-            match self.sa.seal_in_place(packet, len, next_header) {
+            match self.seal_in_place(packet, len, next_header) {
                 Ok(total) => {
                     sealed.packets += 1;
                     sealed.octets += len as u64;

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use handfast_esp::tunnel::{self, Headers};
-use handfast_esp::{OpenError, transport};
+use handfast_esp::{OpenError, Usage, transport};
 
 use super::child::Child;
 use super::{UserspacePlane, matching};
@@ -48,6 +48,8 @@ pub enum DropReason {
     Integrity,
     /// The inner packet is outside the selectors of its SA (RFC 4301 section 5.2).
     Policy,
+    /// The SA has carried what it may.
+    Exhausted,
     /// A dummy that hides the amount of traffic; nothing is wrong.
     Dummy,
 }
@@ -66,10 +68,18 @@ impl UserspacePlane {
         let Some(receiver) = &mut child.inbound else {
             return Inbound::Drop(DropReason::UnknownSpi);
         };
+        if !receiver.meter.is_open() {
+            return Inbound::Drop(DropReason::Exhausted);
+        }
         let opened = match receiver.sa.open(esp) {
             Ok(opened) => opened,
             Err(error) => return Inbound::Drop(child.count(error)),
         };
+        receiver.meter.count(esp.len());
+        // The sender watches the sequence numbers.
+        if let Some(hard) = receiver.meter.news(Usage::Fresh) {
+            self.events.push_back(PlaneEvent::Expiring { child: child.id, hard });
+        }
         if !core::mem::replace(&mut receiver.heard, true) {
             self.events.push_back(PlaneEvent::FirstInbound(child.id));
         }

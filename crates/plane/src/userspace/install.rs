@@ -7,6 +7,7 @@ use handfast_wire::selector::TrafficSelector;
 
 use super::UserspacePlane;
 use super::child::Child;
+use super::meter::Meter;
 use crate::op::{ChildId, Mode, OuterPath, SaInstall};
 
 /// Why something was not done, for people.
@@ -20,6 +21,7 @@ impl UserspacePlane {
     pub(super) fn install_inbound(&mut self, install: SaInstall) -> Result<(), Reason> {
         let protect = self.check(&install)?;
         let (spi, esn) = (install.spi, install.suite.esn);
+        let meter = Meter::new(install.limits, install.suite.encr);
         if self.spis.contains_key(&spi) {
             return Err(format!("SPI {spi:08x} is in use"));
         }
@@ -30,7 +32,7 @@ impl UserspacePlane {
             return Err(format!("child {} has an inbound SA already", install.child.0));
         }
         let (slot, child) = self.slot(install);
-        child.set_inbound(InboundSa::new(spi, protect, esn));
+        child.set_inbound(InboundSa::new(spi, protect, esn), meter);
         self.spis.insert(spi, slot);
         Ok(())
     }
@@ -38,6 +40,7 @@ impl UserspacePlane {
     pub(super) fn install_outbound(&mut self, install: SaInstall) -> Result<(), Reason> {
         let protect = self.check(&install)?;
         let (spi, esn) = (install.spi, install.suite.esn);
+        let meter = Meter::new(install.limits, install.suite.encr);
         // Never a second time: the same key would begin again at sequence number 1, and an AEAD's nonces repeat.
         if self
             .child_mut(install.child)
@@ -47,7 +50,7 @@ impl UserspacePlane {
         }
         let remote_ts = install.remote_ts.clone();
         let (slot, child) = self.slot(install);
-        child.set_outbound(OutboundSa::new(spi, protect, esn));
+        child.set_outbound(OutboundSa::new(spi, protect, esn), meter);
         self.policy.insert(slot, &remote_ts);
         Ok(())
     }

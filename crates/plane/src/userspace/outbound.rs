@@ -1,8 +1,8 @@
 //! From an IP packet to ESP packets.
 
 use handfast_crypto::provider::CryptoError;
+use handfast_esp::transport;
 use handfast_esp::tunnel::{self, Headers};
-use handfast_esp::{Usage, transport};
 
 use super::child::{Child, Sender};
 use super::policy::Policy;
@@ -33,7 +33,7 @@ pub enum Outbound {
         /// The ICMP message for its sender; empty if that must get none.
         reply: Vec<u8>,
     },
-    /// The SA that takes it has no sequence numbers left, or cannot encrypt.
+    /// The SA that takes it has no sequence numbers left or has carried what it may, or cannot encrypt.
     Exhausted {
         /// Which child.
         child: ChildId,
@@ -160,8 +160,7 @@ impl Sender {
         out.extend_from_slice(packet);
         tunnel::clamp_mss(out.get_mut(before + headroom..).unwrap_or_default(), headers, mtu);
         out.resize(before + sealed_len, 0);
-        self.sa
-            .seal_in_place(out.get_mut(before..).unwrap_or_default(), packet.len(), next_header)
+        self.seal_in_place(out.get_mut(before..).unwrap_or_default(), packet.len(), next_header)
             .map(drop)
     }
 
@@ -178,7 +177,33 @@ impl Sender {
         scratch.extend_from_slice(packet);
         tunnel::clamp_mss(scratch, headers, mtu);
         let (next_header, payload) = transport::payload(scratch, headers)?;
-        Some(self.sa.seal(payload, next_header, out))
+        Some(self.seal_appended(payload, next_header, out))
+    }
+
+    /// Seals one packet within what the SA may carry; its length.
+    pub(super) fn seal_in_place(
+        &mut self,
+        packet: &mut [u8],
+        inner_len: usize,
+        next_header: u8,
+    ) -> Result<usize, CryptoError> {
+        if !self.meter.is_open() {
+            return Err(CryptoError::Exhausted);
+        }
+        let len = self.sa.seal_in_place(packet, inner_len, next_header)?;
+        self.meter.count(len);
+        Ok(len)
+    }
+
+    /// The same, appended.
+    fn seal_appended(&mut self, inner: &[u8], next_header: u8, out: &mut Vec<u8>) -> Result<(), CryptoError> {
+        if !self.meter.is_open() {
+            return Err(CryptoError::Exhausted);
+        }
+        let before = out.len();
+        self.sa.seal(inner, next_header, out)?;
+        self.meter.count(out.len() - before);
+        Ok(())
     }
 
     /// Fragments before sealing (RFC 4301 section 8); the length of the first ESP packet. `None` if it cannot be done.
@@ -193,7 +218,7 @@ impl Sender {
         let before = out.len();
         let mut first = None;
         let done = tunnel::fragment_ipv4(packet, headers, mtu, scratch, |fragment| {
-            self.sa.seal(fragment, tunnel::NEXT_HEADER_IPV4, out)?;
+            self.seal_appended(fragment, tunnel::NEXT_HEADER_IPV4, out)?;
             first.get_or_insert(out.len() - before);
             Ok(())
         });
@@ -204,11 +229,8 @@ impl Sender {
         }
     }
 
-    /// Whether there is news of the sequence numbers, and whether they are at their end.
+    /// Whether there is news of the limits, and whether one is reached.
     pub(super) fn newly_expiring(&mut self) -> Option<bool> {
-        let usage = self.sa.usage();
-        let news = usage > self.reported;
-        self.reported = usage;
-        news.then_some(usage == Usage::Exhausted)
+        self.meter.news(self.sa.usage())
     }
 }

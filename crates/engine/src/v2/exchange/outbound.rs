@@ -8,7 +8,8 @@ use crate::context::{Asker, Context};
 use crate::input::Answer;
 use crate::output::{Question, Ticket};
 use crate::refusal::{Cause, Party, Refusal};
-use crate::v2::established::{Established, OVERLAP};
+use crate::v2::established::Established;
+use crate::v2::lifetimes::OVERLAP;
 use crate::v2::state::{Next, Sa, State, record};
 
 const NOT_INSTALLED: &str = "could not be installed";

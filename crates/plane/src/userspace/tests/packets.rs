@@ -6,7 +6,7 @@ use handfast_esp::OutboundSa;
 use handfast_esp::tunnel::Headers;
 
 use super::*;
-use crate::op::Encapsulation;
+use crate::op::{Encapsulation, Limits, Volume};
 use crate::test_sa::{path, subnet};
 
 #[test]
@@ -306,6 +306,63 @@ fn the_end_of_sequence_numbers_is_announced() {
     assert!(matches!(sent, Outbound::Send { .. }));
     assert_eq!(event, Some(PlaneEvent::Expiring { child, hard: true }));
     assert_eq!(send_at(max), (Outbound::Exhausted { child }, None));
+}
+
+#[test]
+fn an_sa_carries_no_more_than_it_may() {
+    let limits = Limits {
+        soft: Volume {
+            packets: 3,
+            ..Volume::ENDLESS
+        },
+        hard: Volume {
+            packets: 5,
+            ..Volume::ENDLESS
+        },
+    };
+    let (mut inbound, mut outbound) = pair(1);
+    outbound.limits = limits;
+    let (mut ours, mut theirs) = (plane(), plane());
+    let mut of_peer = mirror(&outbound);
+    of_peer.limits = Limits::NONE;
+    inbound.limits = limits;
+    let of_peer_out = SaInstall {
+        limits: Limits::NONE,
+        ..mirror(&inbound)
+    };
+    for (plane, inbound, outbound) in [(&mut ours, inbound, outbound), (&mut theirs, of_peer, of_peer_out)] {
+        assert_eq!(plane.apply(PlaneOp::InstallInbound(inbound)), PlaneReply::Done);
+        assert_eq!(plane.apply(PlaneOp::InstallOutbound(outbound)), PlaneReply::Done);
+    }
+    let child = ChildId(1);
+    let expected = |n| match n {
+        3 => Some(PlaneEvent::Expiring { child, hard: false }),
+        5 => Some(PlaneEvent::Expiring { child, hard: true }),
+        _ => None,
+    };
+    let packet = udp(HERE, THERE, 53, 4);
+    for n in 1..=7 {
+        let sent = ours.outbound(&packet, &mut vec![]);
+        assert_eq!(matches!(sent, Outbound::Send { .. }), n <= 5, "packet {n}");
+        assert_eq!(ours.poll_event(), expected(n));
+    }
+    let packet = udp(THERE, HERE, 53, 4);
+    for n in 1..=7 {
+        let mut esp = vec![];
+        assert!(matches!(theirs.outbound(&packet, &mut esp), Outbound::Send { .. }));
+        let taken = ours.inbound(&mut esp, None);
+        assert_eq!(taken == Inbound::Drop(DropReason::Exhausted), n > 5, "packet {n}");
+        let events: Vec<_> = std::iter::from_fn(|| ours.poll_event()).collect();
+        let wanted: Vec<_> = expected(n).into_iter().collect();
+        assert_eq!(
+            events
+                .iter()
+                .filter(|e| **e != PlaneEvent::FirstInbound(child))
+                .cloned()
+                .collect::<Vec<_>>(),
+            wanted
+        );
+    }
 }
 
 #[test]
