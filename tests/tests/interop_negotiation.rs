@@ -71,7 +71,20 @@ fn no_common_ike_proposal_when_the_peer_initiates() {
         "what was offered: {log}"
     );
     assert!(log.contains(IKE), "what would have been accepted: {log}");
-    assert!(log.contains("handfast.toml:1"), "the line to look at: {log}");
+    assert!(log.contains("handfast.toml:"), "the line to look at: {log}");
+    assert!(!ours.is_up("office") && !theirs.is_up("office"));
+}
+
+/// The daemon can do 3DES, MD5 and short groups, and does so only where it is told to.
+#[test]
+fn legacy_algorithms_are_refused_where_nobody_asked_for_them() {
+    need!(Namespaces, StrongSwan, Tcpdump);
+    let legacy = "3des-md5-modp1024";
+    let (ours, theirs) = (Connection::new("", ""), Connection::new(legacy, "3des-md5"));
+    let (_lab, _a, ours, theirs, _) = start(&ours, &theirs.flipped());
+    assert!(!theirs.try_initiate("office", 10));
+    assert!(theirs.log().contains("received NO_PROPOSAL_CHOSEN"), "{}", theirs.log());
+    assert!(ours.log().contains("no proposal in common"), "{}", ours.log());
     assert!(!ours.is_up("office") && !theirs.is_up("office"));
 }
 
