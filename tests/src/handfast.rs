@@ -156,6 +156,11 @@ impl Handfast {
         serde_json::from_slice(&out.stdout).unwrap_or_else(|e| panic!("status is not JSON: {e}\n{}", text(&out)))
     }
 
+    /// `handfast status` for people.
+    pub fn table(&self) -> Output {
+        self.cli(&["status"])
+    }
+
     /// The established IKE SAs of a connection that have a child.
     #[track_caller]
     pub fn sas(&self, name: &str) -> Vec<Value> {

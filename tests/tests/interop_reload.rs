@@ -112,6 +112,64 @@ fn a_reload_changes_one_tunnel_and_the_other_loses_no_packet() {
     judge_dir(&capture, &left.keylog_dir()).assert_good();
 }
 
+/// Both sides explain it, in the status as in the answer to `up`, and it is over once it is mended.
+#[test]
+fn a_wrong_secret_is_explained_by_both_sides_until_a_reload_mends_it() {
+    need!(Namespaces);
+    let (lab, a, b) = Lab::pair();
+    let connection = Connection::new(IKE, ESP);
+    let mut mistyped = connection.flipped();
+    mistyped.secret = "0123456789abcdeg".into();
+    let left = Handfast::start(&lab, &a, &connection.toml());
+    let right = Handfast::start(&lab, &b, &mistyped.toml());
+    let out = left.try_up("office");
+    let said = String::from_utf8_lossy(&out.stderr);
+    assert_eq!(out.status.code(), Some(1), "{said}");
+    for part in [
+        "it says AUTHENTICATION_FAILED",
+        "likely the secrets differ",
+        "handfast.toml:6 (secret)",
+    ] {
+        assert!(said.contains(part), "no {part:?} in {said}");
+    }
+    let (here, there) = (left.status(), right.status());
+    let (here, there) = (&here["refusals"][0], &there["refusals"][0]);
+    assert_eq!(
+        (&here["by"], &here["told"]),
+        (&"peer".into(), &"AUTHENTICATION_FAILED".into())
+    );
+    assert_eq!(
+        (&there["by"], &there["cause"]),
+        (&"us".into(), &"authentication".into())
+    );
+    assert_eq!(there["offered"][0], "a.test by preshared key");
+    for side in [here, there] {
+        assert_eq!(side["connection"], "office", "{side}");
+        assert!(
+            side["look_at"]
+                .as_str()
+                .is_some_and(|at| at.ends_with("handfast.toml:6 (secret)")),
+            "{side}"
+        );
+    }
+    let table = String::from_utf8_lossy(&right.table().stdout).into_owned();
+    assert!(
+        table.contains("Refused lately") && table.contains("we refuse"),
+        "{table}"
+    );
+    // Mended where it is wrong; the other side tries again by itself.
+    right.configure(&connection.flipped().toml());
+    let (code, text, _) = right.reload(&[]);
+    assert!(code == Some(0) && text.contains("secret changed"), "{text}");
+    left.wait_up("office", SOON);
+    for host in [&left, &right] {
+        host.wait("nothing is refused any more", SOON, |host| {
+            host.status()["refusals"].as_array().is_some_and(Vec::is_empty)
+        });
+        assert!(!host.log().contains("0123456789abcde"), "{}", host.log());
+    }
+}
+
 #[test]
 fn rekeys_by_hand_lose_no_packet() {
     need!(Namespaces, Tshark, Tcpdump);

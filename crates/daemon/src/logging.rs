@@ -67,6 +67,7 @@ pub struct EventLog {
     /// Ends with the SA, so there are never more than the engine has SAs.
     spans: HashMap<SaId, Span>,
     children: HashMap<ChildId, SaId>,
+    connections: HashMap<SaId, String>,
 }
 
 impl EventLog {
@@ -76,12 +77,14 @@ impl EventLog {
         match event {
             Event::ChildEstablished { sa, child, .. } => drop(self.children.insert(*child, *sa)),
             Event::ChildGone { child, .. } => drop(self.children.remove(child)),
+            Event::IkeEstablished { sa, connection, .. } => drop(self.connections.insert(*sa, connection.clone())),
             Event::IkeRekeyed { old, new } => {
                 let moved = self.children.values_mut().filter(|owner| *owner == old);
                 moved.for_each(|owner| *owner = *new);
             }
             Event::IkeGone { sa, .. } => {
                 self.spans.remove(sa);
+                self.connections.remove(sa);
                 self.children.retain(|_, owner| owner != sa);
             }
             _ => {}
@@ -105,8 +108,15 @@ impl EventLog {
         // Not a matter of level: a span says whose fact it is, whatever is logged.
         let new = || error_span!("ike_sa", sa = sa.0, connection = field::Empty);
         let span = self.spans.entry(sa).or_insert_with(new).clone();
-        if let Event::IkeEstablished { connection, .. } = event {
-            span.record("connection", connection.as_str());
+        match event {
+            Event::IkeEstablished { connection, .. } => drop(span.record("connection", connection.as_str())),
+            Event::IkeRekeyed { old, new } => {
+                if let Some(connection) = self.connections.get(old).cloned() {
+                    span.record("connection", connection.as_str());
+                    self.connections.insert(*new, connection);
+                }
+            }
+            _ => {}
         }
         span
     }

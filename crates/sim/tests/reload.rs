@@ -7,7 +7,7 @@ use std::time::Duration;
 use handfast_crypto::secret::Secret;
 use handfast_engine::policy::{ChildPolicy, Connection, Policy, Remote, Start, UdpEncapsulation};
 use handfast_engine::reload::{Effect, differences};
-use handfast_engine::{Event, Input, Transmit};
+use handfast_engine::{Command, Event, Input, Rekey, Transmit};
 use handfast_plane::op::ChildId;
 use handfast_sim::pair::MINUTE;
 use handfast_sim::policies::{address, connection, parsed, policy};
@@ -228,6 +228,34 @@ fn a_new_age_counts_for_children_that_stand() {
     world.run(10 * MINUTE);
     assert_eq!(office, children(&world, 0, "office"));
     assert_eq!(replaced(&world), 1);
+}
+
+/// Keys and plane take their time, and the settings change at any moment of a rekey.
+#[test]
+fn a_child_that_is_being_made_obeys_the_new_settings() {
+    let change = |_: usize, c: &mut Connection| child(c, |child| child.rekey = 10 * MINUTE);
+    for delay in 0..15 {
+        let mut world = world(40 + delay, |_, _| {});
+        let before = [0, 1].map(|h| children(&world, h, "office"));
+        for host in &mut world.hosts {
+            host.lag = Duration::from_millis(20);
+        }
+        let (connection, what) = ("office".to_string(), Rekey::Children);
+        world.command(0, Command::Rekey { connection, what });
+        world.run(Duration::from_millis(10 * delay));
+        for host in [0, 1] {
+            reload(&mut world, host, policy_of(host, change));
+        }
+        world.run(10 * SOON);
+        for (host, before) in before.iter().enumerate() {
+            assert_ne!(*before, children(&world, host, "office"), "{delay}");
+            let snapshot = world.hosts[host].store.snapshot();
+            let of = |s: &&handfast_store::snapshot::IkeSaEntry| s.facts.connection.as_deref() == Some("office");
+            let office = snapshot.ike_sas.iter().find(of).unwrap();
+            assert_eq!(office.children.len(), 1, "{delay}");
+            assert!(office.children[0].rekey_ms.is_some(), "{delay}: {:#?}", office.children);
+        }
+    }
 }
 
 #[test]

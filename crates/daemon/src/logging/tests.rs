@@ -47,6 +47,27 @@ fn events_of_an_sa_are_in_its_span() {
 }
 
 #[test]
+fn an_sa_that_took_anothers_place_is_of_the_same_connection() {
+    let lines = written(|log| {
+        log.event(&established());
+        let (old, new) = (SaId(7), SaId(8));
+        log.event(&Event::IkeRekeyed { old, new });
+        log.event(&Event::IkeGone {
+            sa: old,
+            reason: "replaced".into(),
+        });
+        log.event(&Event::IkeGone {
+            sa: new,
+            reason: "deleted".into(),
+        });
+    });
+    for line in &lines[1..] {
+        assert_eq!(line["span"]["connection"], "office", "{line}");
+    }
+    assert_eq!(lines[3]["span"]["sa"], 8);
+}
+
+#[test]
 fn a_refusal_says_all_that_its_owner_needs() {
     let lines = written(|log| {
         let refusal = Refusal::new(Party::Us, Cause::NoIkeProposal)

@@ -317,6 +317,8 @@ fn grant(
     keys: DirectedKeys,
     public: Option<(Group, Vec<u8>)>,
 ) -> Next {
+    // The configuration may have been read again meanwhile.
+    child.take_settings(cx, &this.parties.connection);
     record(cx, SaDelta::Child(child.facts(sa.id, "installed")));
     let mut chain = PayloadChain::new();
     wish.chosen.push_notifies(&mut chain);

@@ -66,7 +66,7 @@ impl Established {
 
     /// The peer has confirmed that a child is gone, at our wish.
     pub fn on_child_deleted(&mut self, sa: &Sa, cx: &mut Context, id: ChildId) {
-        let unsendable = self.unsendable.iter().any(|u| *u == id);
+        let unsendable = self.unsendable.contains(&id);
         self.unsendable.retain(|u| *u != id);
         self.drop_child(sa, cx, id, if unsendable { NOT_INSTALLED } else { "replaced" });
         if unsendable && self.children.is_empty() {

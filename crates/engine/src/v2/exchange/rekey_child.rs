@@ -364,7 +364,11 @@ pub(crate) fn on_answer(this: &mut Established, sa: &Sa, cx: &mut Context, worki
                 step: Step::Outbound { child },
             })
         }
-        (Step::Outbound { child }, Answer::Plane(_)) => {
+        (Step::Outbound { mut child }, Answer::Plane(_)) => {
+            // The configuration may have been read again meanwhile.
+            if child.take_settings(cx, &this.parties.connection) {
+                record(cx, SaDelta::Child(child.facts(sa.id, "installed")));
+            }
             if let Aim::Replace(old) = aim {
                 cx.event(Event::ChildRekeyed { old, new: child.id });
             }
