@@ -22,16 +22,22 @@ pub struct Capture {
 impl Capture {
     /// Starts to capture in `space` what goes to and comes from `peer`; returns when it does.
     pub fn start(lab: &Lab, space: &Namespace, peer: &Namespace) -> Self {
-        Self::start_filtered(lab, space, peer, IKE_AND_ESP)
+        Self::begin(lab, space, &space.wire_to(peer), IKE_AND_ESP)
     }
 
     /// The same of all IP packets.
     pub fn start_all(lab: &Lab, space: &Namespace, peer: &Namespace) -> Self {
-        Self::start_filtered(lab, space, peer, "ip or ip6")
+        Self::begin(lab, space, &space.wire_to(peer), "ip or ip6")
     }
 
-    fn start_filtered(lab: &Lab, space: &Namespace, peer: &Namespace, filter: &str) -> Self {
-        let path = lab.dir().join("capture.pcap");
+    /// Starts to capture all that passes a device of `space`; returns when it does.
+    pub fn of(lab: &Lab, space: &Namespace, device: &str) -> Self {
+        Self::begin(lab, space, device, "ip or ip6")
+    }
+
+    fn begin(lab: &Lab, space: &Namespace, device: &str, filter: &str) -> Self {
+        let file = |end: &str| lab.dir().join(format!("{device}.{end}"));
+        let path = file("pcap");
         let mut command = space.command("tcpdump");
         // -U, --immediate-mode: each packet at once; -Z root: the folder is root's.
         command
@@ -44,12 +50,12 @@ impl Capture {
                 "-Z",
                 "root",
                 "-i",
-                &space.wire_to(peer),
+                device,
                 "-w",
             ])
             .arg(&path)
             .arg(filter);
-        let mut tcpdump = Process::start("tcpdump", &command, &lab.dir().join("tcpdump.log"));
+        let mut tcpdump = Process::start("tcpdump", &command, &file("log"));
         tcpdump.until("it listens", LIMIT, |tcpdump| tcpdump.log().contains("listening on"));
         Self { tcpdump, path }
     }

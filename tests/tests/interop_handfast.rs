@@ -105,6 +105,59 @@ fn ipv6_in_ipv4() {
     });
 }
 
+/// RFC 6040: the outer header has the DSCP and ECN of the inner one, and what a router says of congestion on the way
+/// reaches the packet inside.
+#[test]
+fn dscp_and_ecn_pass_both_ways() {
+    need!(Namespaces, Tcpdump, Nft);
+    for (options, filter) in [
+        (&[][..], "esp"),
+        (&["udp_encapsulation = \"always\""], capture::ESP_IN_UDP),
+    ] {
+        let mut connection = Connection::new("", "");
+        for option in options {
+            connection = connection.with(option);
+        }
+        let (lab, a, b) = Lab::pair();
+        let left = Handfast::start(&lab, &a, &connection.toml());
+        let right = Handfast::start(&lab, &b, &connection.flipped().toml());
+        left.up("office");
+        right.wait_up("office", SOON);
+        // A router that is always congested.
+        let rules = "add table ip m; add chain ip m pre { type filter hook prerouting priority -150; }; \
+                     add rule ip m pre iifname to-a ip ecn set ce";
+        b.run("nft", &[rules]);
+        let capture = Capture::start(&lab, &a, &b);
+        let inner = Capture::of(&lab, &b, "handfast0");
+        // Expedited forwarding and ECT(0).
+        a.run(
+            "ping",
+            &[
+                "-q",
+                "-c",
+                "20",
+                "-i",
+                "0.01",
+                "-Q",
+                "0xba",
+                "-I",
+                "10.78.1.1",
+                "10.78.2.1",
+            ],
+        );
+        let (outer, inner) = (capture.stop(), inner.stop());
+        assert_eq!(
+            capture::count(&outer, &format!("{filter} and src 10.77.0.1 and ip[1] = 0xba")),
+            20
+        );
+        assert_eq!(
+            capture::count(&inner, "icmp[icmptype] = icmp-echo and ip[1] = 0xbb"),
+            20
+        );
+        drop((left, right));
+    }
+}
+
 #[test]
 fn through_a_nat() {
     need!(Namespaces, Nft);

@@ -133,6 +133,9 @@ impl Daemon {
             ..TunSettings::default()
         };
         let tun = Tun::open(&tun_settings).map_err(|e| e.to_string())?;
+        if let Err(error) = tun.limit_frames().await {
+            tracing::debug!(%error, "frames of any size");
+        }
         let routes = Routes::new(&route_settings, tun.name())
             .await
             .map_err(|e| e.to_string())?;

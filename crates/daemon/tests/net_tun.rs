@@ -49,6 +49,8 @@ fn both_ways(offload: bool) {
         ip("addr add 10.7.0.1/24 dev handfast0");
         let link = ip("link show handfast0");
         assert!(link.contains("mtu 1400") && link.contains("UP"), "{link}");
+        tun.limit_frames().await.unwrap();
+        assert_eq!(ip("-d link show handfast0").contains("gso_max_size 60000"), offload);
         tun.set_mtu(1300).unwrap();
         assert!(ip("link show handfast0").contains("mtu 1300"));
 

@@ -4,9 +4,14 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::path::Path;
 
 use handfast_esp::tunnel::{Joined, Offload};
+use rtnetlink::LinkUnspec;
+use rtnetlink::packet_route::link::LinkAttribute;
 use tun_rs::{AsyncDevice, DeviceBuilder};
 
 use super::{NetError, vnet};
+
+/// A frame of so many octets, sealed, is less than the 65,535 that leave by one system call (UDP_SEGMENT).
+const FRAME_MAX: u32 = 60_000;
 
 /// Which device to open.
 #[derive(Clone, Debug)]
@@ -89,6 +94,23 @@ impl Tun {
     /// Whether frames can stand for several packets of UDP too (Linux 6.2).
     pub fn offload_udp(&self) -> bool {
         self.device.udp_gso()
+    }
+
+    /// Asks the host for frames of at most [`FRAME_MAX`] octets. Without it all works, a little slower.
+    pub async fn limit_frames(&self) -> Result<(), NetError> {
+        if !self.offload {
+            return Ok(());
+        }
+        let fail = |e: io::Error| NetError::io(format!("limit the frames of {}", self.name), e);
+        let (connection, handle, _) = rtnetlink::new_connection().map_err(fail)?;
+        let task = tokio::spawn(connection);
+        let index = self.device.if_index().map_err(fail)?;
+        let message = LinkUnspec::new_with_index(index)
+            .append_extra_attribute(LinkAttribute::GsoMaxSize(FRAME_MAX))
+            .build();
+        let done = handle.link().set(message).execute().await;
+        task.abort();
+        done.map_err(|e| fail(io::Error::other(e)))
     }
 
     /// Reads one frame, for which `buf` should hold 65,535 octets. Safe to drop before it completes.

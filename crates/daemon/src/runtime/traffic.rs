@@ -85,7 +85,8 @@ impl Traffic {
                 } else {
                     match Datagram4500::classify(datagram) {
                         Datagram4500::Esp(_) => {
-                            host.take(core.plane.inbound(datagram, Some((remote.ip(), remote.port()))));
+                            let from = Some((remote.ip(), remote.port()));
+                            host.take(core.plane.inbound_marked(datagram, from, received.ecn));
                             continue;
                         }
                         Datagram4500::Ike(message) => message,
@@ -107,8 +108,8 @@ impl Traffic {
                 return;
             }
             let mut host = Host::new(tun);
-            for (_, packet) in self.esp.packets() {
-                host.take(plane.inbound(packet, None));
+            for (received, packet) in self.esp.packets() {
+                host.take(plane.inbound_marked(packet, None, received.ecn));
             }
             host.flush();
         }

@@ -52,12 +52,19 @@ pub enum DropReason {
     Exhausted,
     /// A dummy that hides the amount of traffic; nothing is wrong.
     Dummy,
+    /// A router on the way said that there is congestion, and the packet inside cannot say so (RFC 6040 section 4.2).
+    Congestion,
 }
 
 impl UserspacePlane {
     /// Takes an ESP packet from the network and opens it in place. `from` is where its UDP datagram came from; `None`
     /// for IP protocol 50.
     pub fn inbound<'p>(&mut self, esp: &'p mut [u8], from: Option<(IpAddr, u16)>) -> Inbound<'p> {
+        self.inbound_marked(esp, from, 0)
+    }
+
+    /// The same with the ECN bits of the outer IP header, which in tunnel mode are merged into the packet inside.
+    pub fn inbound_marked<'p>(&mut self, esp: &'p mut [u8], from: Option<(IpAddr, u16)>, ecn: u8) -> Inbound<'p> {
         let Some(spi) = esp.first_chunk::<4>().map(|spi| u32::from_be_bytes(*spi)) else {
             return Inbound::Drop(DropReason::Malformed);
         };
@@ -99,8 +106,10 @@ impl UserspacePlane {
                 place
             }
         };
+        // In transport mode the packet has no header of its own to merge it into.
+        let ecn = if child.mode == Mode::Tunnel { ecn } else { 0 };
         let packet = place.and_then(|place| esp.get_mut(place));
-        let admitted = packet.map_or(Err(DropReason::Malformed), |packet| child.admit(packet));
+        let admitted = packet.map_or(Err(DropReason::Malformed), |packet| child.admit(packet, ecn));
         match admitted {
             Ok(packet) => Inbound::Deliver {
                 child: child.id,
@@ -108,7 +117,7 @@ impl UserspacePlane {
                 moved,
             },
             Err(reason) => {
-                child.counters.dropped_policy += 1;
+                child.counters.dropped_policy += u64::from(reason != DropReason::Congestion);
                 Inbound::Drop(reason)
             }
         }
@@ -117,7 +126,7 @@ impl UserspacePlane {
 
 impl Child {
     /// The inner packet without what follows it (RFC 4303 section 2.7), if it is one that this SA may carry.
-    fn admit<'p>(&mut self, packet: &'p mut [u8]) -> Result<&'p [u8], DropReason> {
+    fn admit<'p>(&mut self, packet: &'p mut [u8], ecn: u8) -> Result<&'p [u8], DropReason> {
         let headers = Headers::parse(packet).ok_or(DropReason::Malformed)?;
         let packet = packet.get_mut(..headers.total_len).ok_or(DropReason::Malformed)?;
         let from_peer = self.remote_ts.iter().any(|remote| matching::source(remote, &headers));
@@ -125,6 +134,7 @@ impl Child {
         if !from_peer || !to_us {
             return Err(DropReason::Policy);
         }
+        tunnel::merge_ecn(packet, ecn).map_err(|_| DropReason::Congestion)?;
         // What we announce to the peer's side must fit into its packets, which are as large as ours.
         if let Some(sender) = &self.outbound {
             tunnel::clamp_mss(packet, &headers, sender.mtu(headers.is_ipv6()));
@@ -136,7 +146,7 @@ impl Child {
 
     fn admit_owned<'p>(&mut self, packet: Option<Vec<u8>>, moved: Option<(IpAddr, u16)>) -> Inbound<'p> {
         let admitted = packet.ok_or(DropReason::Malformed).and_then(|mut packet| {
-            let len = self.admit(&mut packet)?.len();
+            let len = self.admit(&mut packet, 0)?.len();
             packet.truncate(len);
             Ok(packet)
         });

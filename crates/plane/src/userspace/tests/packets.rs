@@ -281,6 +281,35 @@ fn the_outer_tos_is_the_inner_one() {
 }
 
 #[test]
+fn congestion_on_the_way_is_told_to_the_packet_inside() {
+    let (mut ours, mut theirs) = connected();
+    for (inner, outer, expected) in [
+        (2, 0, Some(2)),
+        (2, 3, Some(3)),
+        (1, 3, Some(3)),
+        (0, 1, Some(0)),
+        (0, 3, None),
+    ] {
+        let mut packet = udp(HERE, THERE, 53, 4);
+        packet[1] = inner;
+        let (_, mut esp) = send(&mut ours, &packet);
+        let merged = match theirs.inbound_marked(&mut esp[0], None, outer) {
+            Inbound::Deliver { packet, .. } => Some(packet[1]),
+            Inbound::Drop(DropReason::Congestion) => None,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(merged, expected, "{inner} {outer}");
+    }
+    assert_eq!(
+        (
+            counters(&mut theirs, 1).packets_in,
+            counters(&mut theirs, 1).dropped_policy
+        ),
+        (4, 0)
+    );
+}
+
+#[test]
 fn the_end_of_sequence_numbers_is_announced() {
     let (mut ours, _) = connected();
     let packet = udp(HERE, THERE, 53, 4);
