@@ -8,6 +8,8 @@ use handfast_crypto::provider::Provider;
 use handfast_crypto::transform::{Encr, Group, Integ, Prf};
 use handfast_crypto::{default_provider, legacy_provider};
 
+use handfast_engine::policy::Versions;
+
 use crate::section::{Reader, Section};
 use crate::weak::{self, Weak};
 
@@ -15,12 +17,19 @@ const IKE: &str = "algorithms such as \"aes128gcm16-prfsha256-x25519\"";
 const ESP: &str = "algorithms such as \"aes128gcm16\"";
 // What to take instead; not all there is, for that is much and grows.
 const CIPHERS: &str = "a cipher such as aes128gcm16, aes256gcm16, chacha20poly1305 or aes256";
+/// What is offered in IKEv1, where each combination is a transform of its own.
+const IKEV1: &str = "aes256-aes128-sha256-sha512-ecp256-ecp384-modp3072-modp2048";
 const INTEGRITY: &str = "an integrity algorithm such as sha256, sha384 or sha512";
 const PRFS: &str = "a PRF such as prfsha256, prfsha384 or prfsha512";
 const GROUPS: &str = "a group such as x25519, ecp256, ecp384, modp2048 or modp3072";
 
 /// The proposals for the IKE SA; the defaults if there are none.
-pub(crate) fn ike(s: &mut Section<'_, '_>, reader: &mut Reader<'_>, legacy: bool) -> Vec<IkeProposal> {
+pub(crate) fn ike(
+    s: &mut Section<'_, '_>,
+    reader: &mut Reader<'_>,
+    legacy: bool,
+    versions: Versions,
+) -> Vec<IkeProposal> {
     let mut list: Vec<IkeProposal> = vec![];
     for (text, at) in s.texts(reader, "ike", IKE) {
         if let Some(proposal) = parse::<IkeProposal>(reader, "ike", &text, at, IKE) {
@@ -32,7 +41,22 @@ pub(crate) fn ike(s: &mut Section<'_, '_>, reader: &mut Reader<'_>, legacy: bool
         }
     }
     if list.is_empty() {
-        list = IkeProposal::defaults(default_provider());
+        return match versions {
+            Versions::One => IKEV1.parse().into_iter().collect(),
+            Versions::Two | Versions::Any => IkeProposal::defaults(default_provider()),
+        };
+    }
+    // RFC 2409 appendix A knows ciphers in CBC mode only, and no IKEv1 peer a curve of RFC 7748.
+    let for_v1 = |p: &IkeProposal| !p.encr.iter().all(|e| e.is_aead()) && p.groups.iter().any(|g| *g != Group::X25519);
+    if versions != Versions::Two && !list.iter().any(for_v1) {
+        let message = "ike: nothing in it can be used in IKEv1".to_string();
+        let hint = "IKEv1 has AES-CBC with an HMAC, and no x25519";
+        reader.error(
+            s.at_of("ike"),
+            message,
+            "algorithms such as \"aes256-sha256-modp2048\"",
+            hint,
+        );
     }
     list
 }

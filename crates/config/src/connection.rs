@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use handfast_auth::{Identity, IdentityPattern};
 use handfast_crypto::proposal::EspProposal;
-use handfast_engine::policy::{Authentication, Connection, FRAGMENT_SIZE, Remote, Retransmit, Start, UdpEncapsulation};
+use handfast_engine::policy::{
+    Authentication, Connection, FRAGMENT_SIZE, Remote, Retransmit, Start, UdpEncapsulation, Versions,
+};
 
 use crate::section::{Reader, Section};
 use crate::units::{SPAN, Span};
@@ -27,7 +29,7 @@ const LONGEST_FIRST: Duration = Duration::from_secs(60);
 /// Reads one. `at` is where its name is. `None` if there is not enough to make a connection of, which was then said.
 pub(crate) fn read(name: &str, at: usize, mut s: Section<'_, '_>, reader: &mut Reader<'_>) -> Option<Read> {
     check_name(name, at, reader);
-    check_version(name, &mut s, reader);
+    let versions = versions(&mut s, reader);
     let before = reader.count();
     let local = ends::local(&mut s, reader);
     let local_is_wrong = reader.count() > before;
@@ -42,13 +44,14 @@ pub(crate) fn read(name: &str, at: usize, mut s: Section<'_, '_>, reader: &mut R
         let message = format!("{name} has {} children and may have {max_children}", children.len());
         reader.error(s.at_of("max_children"), message, "a larger max_children", "");
     }
-    let ike = algorithms::ike(&mut s, reader, legacy);
+    let ike = algorithms::ike(&mut s, reader, legacy, versions);
     let esp: Vec<EspProposal> = children.iter().flat_map(|c| c.esp.iter().cloned()).collect();
     if legacy && !algorithms::any_legacy(&ike, &esp) {
         let message = format!("{name} says legacy = true and names no legacy algorithm");
         let hint = "the defaults never have one; name it in ike or esp, or take legacy away";
         reader.warning(s.at_of("legacy"), message, hint);
     }
+    let aggressive = aggressive(name, versions, &mut s, reader);
     let starts = [("now", Start::Now), ("wait", Start::Wait)];
     let start = s.word(reader, "start", &starts).unwrap_or(Start::Wait);
     let udp = [("auto", UdpEncapsulation::Auto), ("always", UdpEncapsulation::Always)];
@@ -87,6 +90,8 @@ pub(crate) fn read(name: &str, at: usize, mut s: Section<'_, '_>, reader: &mut R
     let connection = Connection {
         name: name.to_string(),
         place,
+        versions,
+        aggressive,
         local,
         remote: remote?,
         remote_port,
@@ -117,12 +122,37 @@ pub(crate) fn check_name(name: &str, at: usize, reader: &mut Reader<'_>) {
     }
 }
 
-fn check_version(name: &str, s: &mut Section<'_, '_>, reader: &mut Reader<'_>) {
-    if s.number(reader, "version", 1, 2) == Some(1) {
-        let message = format!("{name} asks for IKEv1");
-        let at = s.at_of("version");
-        reader.error(at, message, "version = 2", "IKEv1 is not available yet");
+/// 1, 2 or "any".
+fn versions(s: &mut Section<'_, '_>, reader: &mut Reader<'_>) -> Versions {
+    if s.is_text("version") {
+        let any = s.word(reader, "version", &[("any", Versions::Any)]);
+        return any.unwrap_or(Versions::Two);
     }
+    match s.number(reader, "version", 1, 2) {
+        Some(1) => Versions::One,
+        _ => Versions::Two,
+    }
+}
+
+/// Whether IKEv1 may use aggressive mode.
+fn aggressive(name: &str, versions: Versions, s: &mut Section<'_, '_>, reader: &mut Reader<'_>) -> bool {
+    let aggressive = s.flag(reader, "aggressive") == Some(true);
+    let at = s.at_of("aggressive");
+    if aggressive && versions == Versions::Two {
+        let message = format!("{name}: aggressive mode is of IKEv1, and this connection speaks IKEv2");
+        reader.error(at, message, "version = 1 or version = \"any\"", "");
+    } else if aggressive {
+        let message = format!(
+            "{name}: in aggressive mode the responder sends a hash of the secret before the peer is known, with which \
+             anyone can try out secrets at leisure (an offline dictionary attack)"
+        );
+        reader.warning(
+            at,
+            message,
+            "main mode, or IKEv2; else a secret of `openssl rand -base64 32`",
+        );
+    }
+    aggressive
 }
 
 /// Both identities as written; the inner `None` for one that cannot be read.

@@ -331,6 +331,13 @@ impl<'a, 'i> Section<'a, 'i> {
         number.map(Some)
     }
 
+    /// Whether the key has a text as its value.
+    pub fn is_text(&self, key: &str) -> bool {
+        self.table
+            .iter()
+            .any(|(name, value)| name.get_ref() == key && matches!(value.get_ref(), DeValue::String(_)))
+    }
+
     /// True or false.
     pub fn flag(&mut self, reader: &mut Reader<'_>, key: &'static str) -> Option<bool> {
         match self.value(key)? {

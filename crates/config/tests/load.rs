@@ -128,12 +128,18 @@ fn each_mistake_is_told_with_its_place() {
             "t.toml:5:12: liveness: \"30\" is not a duration",
         ),
         (with("remote_port = 0"), "a whole number from 1 to 65535"),
-        (with("version = 1"), "IKEv1 is not available yet"),
         (with("mode = \"transports\""), "\"transport-or-tunnel\""),
         (
             with("mode = \"transport\"\nremote_subnet = \"10.2.0.0/16\""),
             "transport mode carries no packets of 10.2.0.0/16",
         ),
+        (with("version = 3"), "a whole number from 1 to 2"),
+        (with("version = \"one\""), "version is \"one\""),
+        (
+            with("version = 1\nike = \"aes128gcm16-prfsha256-ecp256\""),
+            "nothing in it can be used in IKEv1",
+        ),
+        (with("aggressive = true"), "aggressive mode is of IKEv1"),
         (
             bad("[connection.a]\nremote = \"192.0.2.2\"\nlocal_id = \"a\"\n"),
             "t.toml:1:13: a has no secret",

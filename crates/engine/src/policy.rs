@@ -99,6 +99,36 @@ pub struct Authentication {
     pub psk: Secret,
 }
 
+/// Versions of IKE that a connection speaks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Versions {
+    /// IKEv1 only.
+    One,
+    /// IKEv2 only.
+    Two,
+    /// Either as responder; IKEv2 as initiator.
+    Any,
+}
+
+impl Versions {
+    /// Whether a peer may begin in this version (1 or 2).
+    pub fn answers(self, version: u8) -> bool {
+        match self {
+            Self::One => version == 1,
+            Self::Two => version == 2,
+            Self::Any => true,
+        }
+    }
+
+    /// The version in which we begin.
+    pub fn begins(self) -> u8 {
+        match self {
+            Self::One => 1,
+            Self::Two | Self::Any => 2,
+        }
+    }
+}
+
 /// One connection.
 #[derive(Clone, Debug)]
 pub struct Connection {
@@ -106,6 +136,10 @@ pub struct Connection {
     pub name: String,
     /// Where it is written ("handfast.toml:3"), for refusals.
     pub place: Place,
+    /// Which versions of IKE.
+    pub versions: Versions,
+    /// IKEv1 begins in aggressive mode, and a peer may. With a preshared key whoever listens can try secrets offline.
+    pub aggressive: bool,
     /// Our addresses; empty for any.
     pub local: Vec<IpAddr>,
     /// The peer's.

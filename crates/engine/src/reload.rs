@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use handfast_plane::op::Mode;
 
-use crate::policy::{Authentication, ChildPolicy, Connection, Retransmit, Selector, Start, UdpEncapsulation};
+use crate::policy::{Authentication, ChildPolicy, Connection, Retransmit, Selector, Start, UdpEncapsulation, Versions};
 
 /// What a changed setting means for SAs that stand.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -42,6 +42,8 @@ pub fn differences(before: &Connection, after: &Connection) -> Vec<Difference> {
     let Connection {
         name,
         place: _,
+        versions,
+        aggressive,
         local,
         remote,
         remote_port,
@@ -62,6 +64,13 @@ pub fn differences(before: &Connection, after: &Connection) -> Vec<Difference> {
     } = before;
     let mut list = List::default();
     let renew = Effect::Reconnect;
+    let version = |v: &Versions| match v {
+        Versions::One => "1".into(),
+        Versions::Two => "2".into(),
+        Versions::Any => "any".into(),
+    };
+    list.add("version", renew, versions, &after.versions, version);
+    list.add("aggressive", renew, aggressive, &after.aggressive, ToString::to_string);
     list.add("local", renew, local, &after.local, |l| match l.as_slice() {
         [] => "any".into(),
         list => join(list),

@@ -9,7 +9,7 @@ use handfast_crypto::proposal::{EspProposal, IkeProposal};
 use handfast_crypto::secret::Secret;
 use handfast_engine::policy::{
     Authentication, ChildPolicy, Connection, Cookies, Policy, Ports, Remote, Retransmit, Selector, Start,
-    UdpEncapsulation,
+    UdpEncapsulation, Versions,
 };
 use handfast_plane::op::{Limits, Mode};
 
@@ -30,6 +30,8 @@ pub fn connection(host: usize) -> Connection {
     Connection {
         name: "office".into(),
         place: format!("host{host}.toml:1").into(),
+        versions: Versions::Two,
+        aggressive: false,
         local: vec![address(host)],
         remote: Remote::Address(address(1 - host)),
         remote_port: 500,

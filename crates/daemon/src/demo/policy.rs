@@ -10,7 +10,7 @@ use handfast_crypto::secret::Secret;
 use handfast_engine::place::Place;
 use handfast_engine::policy::{
     Authentication, ChildPolicy, Connection, Cookies, FRAGMENT_SIZE, Policy, Ports, Remote, Retransmit, Selector,
-    Start, UdpEncapsulation,
+    Start, UdpEncapsulation, Versions,
 };
 use handfast_plane::op::{Limits, Mode};
 
@@ -112,6 +112,8 @@ pub fn policy(
     let connection = Connection {
         name: NAME.into(),
         place,
+        versions: Versions::Two,
+        aggressive: false,
         local: vec![LOOPBACK],
         remote: Remote::Address(LOOPBACK),
         remote_port: ports[peer].ike,

@@ -7,8 +7,12 @@ use handfast_auth::identity::Identity;
 
 use crate::policy::{Connection, Policy, Remote};
 
-/// Connections that a pair of addresses could mean, in the policy's order.
-pub(crate) fn by_address(policy: &Policy, local: IpAddr, remote: IpAddr) -> impl Iterator<Item = &Arc<Connection>> {
+/// Connections that a peer who begins in this version between these addresses could mean, in the policy's order.
+pub(crate) fn by_address(
+    policy: &Policy,
+    version: u8,
+    (local, remote): (IpAddr, IpAddr),
+) -> impl Iterator<Item = &Arc<Connection>> {
     policy.connections.iter().filter(move |c| {
         let here = c.local.is_empty() || c.local.contains(&local);
         let there = match &c.remote {
@@ -16,18 +20,19 @@ pub(crate) fn by_address(policy: &Policy, local: IpAddr, remote: IpAddr) -> impl
             // A name may point elsewhere by now, so the identity decides.
             Remote::Any | Remote::Name(_) => true,
         };
-        here && there
+        here && there && c.versions.answers(version)
     })
 }
 
 /// Those of them whose peer may be called so, and who we may be called so.
 pub(crate) fn by_identity<'p>(
     policy: &'p Policy,
+    version: u8,
     (local, remote): (IpAddr, IpAddr),
     peer: &'p Identity,
     wanted: Option<&'p Identity>,
 ) -> impl Iterator<Item = &'p Arc<Connection>> {
-    by_address(policy, local, remote)
+    by_address(policy, version, (local, remote))
         .filter(move |c| c.remote_id.matches(peer) && wanted.is_none_or(|wanted| *wanted == c.local_id))
 }
 

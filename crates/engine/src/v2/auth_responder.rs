@@ -110,7 +110,7 @@ impl HalfOpen {
         };
         let addresses = (sa.path.local.ip(), sa.path.remote.ip());
         let suite = self.channel.suite;
-        let by_identity = || choose::by_identity(&cx.policy, addresses, &peer, wanted.as_ref());
+        let by_identity = || choose::by_identity(&cx.policy, 2, addresses, &peer, wanted.as_ref());
         let connection = by_identity().find(|c| c.ike.iter().any(|p| negotiate::allows(p, &suite)));
         let Some(connection) = connection else {
             // Cost as much time as a wrong secret, so that identities cannot be probed.

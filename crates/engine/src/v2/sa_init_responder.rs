@@ -87,7 +87,7 @@ pub(crate) fn read(
         .and_then(|s| negotiate::read(&s).map_err(|e| Cause::Syntax(e.to_string())))
         .map_err(us)?;
 
-    let candidates: Vec<&Arc<Connection>> = choose::by_address(&cx.policy, local.ip(), remote.ip()).collect();
+    let candidates: Vec<&Arc<Connection>> = choose::by_address(&cx.policy, 2, (local.ip(), remote.ip())).collect();
     if candidates.is_empty() {
         let refusal = Refusal::new(Party::Us, Cause::NoConnection)
             .offered(vec![format!("{} from {}", local.ip(), remote.ip())])
