@@ -1,4 +1,4 @@
-//! Wireshark's key tables: `ikev2_decryption_table` and `esp_sa`, and an empty `ikev1_decryption_table`.
+//! Wireshark's key tables: `ikev1_decryption_table`, `ikev2_decryption_table` and `esp_sa`.
 //!
 //! Whoever reads them can read the traffic; they are their owner's alone.
 
@@ -14,6 +14,7 @@ use handfast_engine::event::KeyLog;
 
 /// Writes the tables of one directory.
 pub struct KeyLogWriter {
+    isakmp: File,
     ike: File,
     esp: File,
 }
@@ -39,8 +40,8 @@ impl KeyLogWriter {
             file.set_permissions(Permissions::from_mode(0o600))?;
             Ok::<_, io::Error>(file)
         };
-        table("ikev1_decryption_table")?;
         Ok(Self {
+            isakmp: table("ikev1_decryption_table")?,
             ike: table("ikev2_decryption_table")?,
             esp: table("esp_sa")?,
         })
@@ -50,6 +51,7 @@ impl KeyLogWriter {
     pub fn write(&mut self, entry: &KeyLog) -> io::Result<()> {
         let line = line(entry);
         let file = match entry {
+            KeyLog::Isakmp { .. } => &mut self.isakmp,
             KeyLog::Ike { .. } => &mut self.ike,
             KeyLog::Esp { .. } => &mut self.esp,
         };
@@ -60,6 +62,7 @@ impl KeyLogWriter {
 /// One line of its table, as Wireshark 4.0 reads it.
 fn line(entry: &KeyLog) -> String {
     match entry {
+        KeyLog::Isakmp { cky_i, key } => format!("{cky_i},{}\n", hex(key)),
         KeyLog::Ike {
             spi_i,
             spi_r,

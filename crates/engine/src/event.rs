@@ -179,6 +179,13 @@ pub enum KeyLog {
         /// SK_ar, empty for AEAD.
         sk_ar: Secret,
     },
+    /// An ISAKMP SA's key (`ikev1_decryption_table`).
+    Isakmp {
+        /// The initiator's cookie.
+        cky_i: Spi,
+        /// Ka, what SKEYID_e became for the cipher (RFC 2409 appendix B).
+        key: Secret,
+    },
     /// One ESP SA's keys (`esp_sa`).
     Esp {
         /// Sender.
