@@ -22,6 +22,8 @@ pub struct Connection {
     pub local: End,
     /// There.
     pub remote: End,
+    /// The version of IKE, 1 or 2.
+    pub version: u8,
     /// The preshared key.
     pub secret: String,
     /// The IKE suite, as both daemons write it; the daemon's own choice if empty.
@@ -49,6 +51,7 @@ impl Connection {
             name: "office".into(),
             local: end(1, "a.test"),
             remote: end(2, "b.test"),
+            version: 2,
             secret: "0123456789abcdef".into(),
             ike: ike.into(),
             esp: esp.into(),
@@ -73,6 +76,20 @@ impl Connection {
             remote: end(1, "b"),
             ..Self::new(ike, esp)
         }
+    }
+
+    /// The same in IKEv1.
+    #[must_use]
+    pub fn v1(mut self) -> Self {
+        self.version = 1;
+        self.with("version = 1")
+    }
+
+    /// The same with a further line of the connection in swanctl.conf.
+    #[must_use]
+    pub fn with_swanctl(mut self, line: &str) -> Self {
+        self.swanctl.push(line.into());
+        self
     }
 
     /// The same, its outer addresses those of IPv6.
@@ -155,6 +172,7 @@ impl Connection {
             name,
             local,
             remote,
+            version,
             secret,
             ..
         } = self;
@@ -172,7 +190,7 @@ impl Connection {
         format!(
             "connections {{
   {name} {{
-    version = 2
+    version = {version}
     local_addrs = {us}
     remote_addrs = {them}
     {ike}

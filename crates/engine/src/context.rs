@@ -42,6 +42,11 @@ pub(crate) struct Reserved {
 pub(crate) enum Effect {
     /// The SA in this slot wants a place for a successor. The peer's SPI is there if the peer begins.
     Reserve { by: usize, peer: Option<Spi> },
+    /// Phase 1 of the SA in this slot is complete (IKEv1): it takes over the children of older SAs with the same peer, if it
+    /// is to adopt them, and goes on.
+    TakeOver { slot: usize, adopt: bool },
+    /// The ISAKMP SA in this slot wants to be replaced by a new one (IKEv1).
+    Renew { slot: usize },
     /// A place is not needed after all.
     Release { slot: usize, id: SaId },
     /// The peer says that it knows no other SA with us: forget those (RFC 7296 section 2.4).

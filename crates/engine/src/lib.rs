@@ -24,6 +24,7 @@ pub mod reload;
 mod retransmit;
 mod sa;
 pub mod time;
+mod v1;
 mod v2;
 
 pub use endpoint::{Engine, EngineConfig, Reason};

@@ -57,6 +57,8 @@ pub enum Cause {
     Syntax(String),
     /// The peer sent an error notify.
     Notified(NotifyType),
+    /// The peer sent an error notify of IKEv1.
+    NotifiedV1(handfast_wire::numbers::v1::NotifyType),
     /// An unknown payload was marked critical.
     CriticalPayload(u8),
     /// The peer's key exchange value is not valid.
@@ -221,6 +223,7 @@ impl std::fmt::Display for Cause {
             ),
             Self::Syntax(why) => write!(f, "message not valid: {why}"),
             Self::Notified(notify) => write!(f, "{notify}"),
+            Self::NotifiedV1(notify) => write!(f, "{notify}"),
             Self::CriticalPayload(kind) => write!(f, "unknown critical payload of type {kind}"),
             Self::KeyExchange(why) => write!(f, "key exchange failed: {why}"),
             Self::Plane(why) => write!(f, "the SA cannot be installed: {why}"),
@@ -243,7 +246,7 @@ impl Cause {
             Self::Mode(_) => "mode",
             Self::TooManyChildren(_) => "too_many_children",
             Self::Syntax(_) => "syntax",
-            Self::Notified(_) => "notified",
+            Self::Notified(_) | Self::NotifiedV1(_) => "notified",
             Self::CriticalPayload(_) => "critical_payload",
             Self::KeyExchange(_) => "key_exchange",
             Self::Plane(_) => "plane",

@@ -48,7 +48,7 @@ impl Engine {
         let header = Header::parse(bytes).map_err(|_| "not an IKE header")?;
         match header.version.major {
             2 => {}
-            1 => return Err("IKEv1, which is not configured"),
+            1 => return self.route_v1(local, remote, &header, bytes),
             3.. => {
                 self.refuse_version(local, remote, &header, bytes.len());
                 return Err("an IKE version above 2");

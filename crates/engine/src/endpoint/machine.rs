@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use handfast_plane::op::{ChildId, PlaneEvent};
+use handfast_wire::v1::Message as MessageV1;
 use handfast_wire::v2::Message;
 
 use crate::context::{Context, Reserved};
@@ -12,12 +13,24 @@ use crate::output::Ticket;
 use crate::policy::Connection;
 use crate::sa::{Next, Sa};
 use crate::time::Instant;
+use crate::v1::estate::Estate;
+use crate::v1::state::State as V1;
+use crate::v1::{aggressive, main_initiator};
+use crate::v2::sa_init;
 use crate::v2::state::State as V2;
 
 /// See the module.
 pub(crate) enum Machine {
+    /// IKEv1.
+    V1(V1),
     /// IKEv2.
     V2(V2),
+}
+
+impl From<V1> for Machine {
+    fn from(state: V1) -> Self {
+        Self::V1(state)
+    }
 }
 
 impl From<V2> for Machine {
@@ -31,10 +44,20 @@ pub(crate) fn lift<S: Into<Machine>>(next: Next<S>) -> Next<Machine> {
     next.map(Into::into).map_err(|both| Box::new((both.0.into(), both.1)))
 }
 
+/// Begins as initiator, in the version that the connection wants.
+pub(crate) fn start(sa: &mut Sa, cx: &mut Context, connection: Arc<Connection>) -> Next<Machine> {
+    match (sa.version, connection.aggressive) {
+        (1, false) => lift(main_initiator::start(sa, cx, connection)),
+        (1, true) => lift(aggressive::start(sa, cx, connection)),
+        _ => lift(sa_init::start(sa, cx, connection)),
+    }
+}
+
 /// Calls the method of the version's own state.
 macro_rules! each {
     ($self:expr, $state:ident => $call:expr) => {
         match $self {
+            Machine::V1($state) => $call,
             Machine::V2($state) => $call,
         }
     };
@@ -62,6 +85,14 @@ impl Machine {
     pub fn on_message_v2(self, sa: &mut Sa, cx: &mut Context, message: &Message<'_>) -> Next<Self> {
         match self {
             Self::V2(state) => lift(state.on_message(sa, cx, message)),
+            other @ Self::V1(_) => Ok(other),
+        }
+    }
+
+    pub fn on_message_v1(self, sa: &mut Sa, cx: &mut Context, message: &MessageV1<'_>) -> Next<Self> {
+        match self {
+            Self::V1(state) => lift(state.on_message(sa, cx, message)),
+            other @ Self::V2(_) => Ok(other),
         }
     }
 
@@ -80,6 +111,23 @@ impl Machine {
     pub fn on_reserved(self, sa: &mut Sa, cx: &mut Context, place: Reserved) -> Next<Self> {
         match self {
             Self::V2(s) => lift(s.on_reserved(sa, cx, place)),
+            other @ Self::V1(_) => Ok(other),
+        }
+    }
+
+    /// Gives the children to a new ISAKMP SA with the same peer.
+    pub fn bequeath(&mut self, sa: &Sa, cx: &mut Context) -> Estate {
+        match self {
+            Self::V1(s) => s.bequeath(sa, cx),
+            Self::V2(_) => Estate::default(),
+        }
+    }
+
+    /// Takes over what older ISAKMP SAs leave, and goes on.
+    pub fn inherit(self, sa: &mut Sa, cx: &mut Context, estates: Vec<Estate>) -> Next<Self> {
+        match self {
+            Self::V1(s) => lift(s.inherit(sa, cx, estates)),
+            other @ Self::V2(_) => Ok(other),
         }
     }
 
@@ -120,6 +168,14 @@ impl Machine {
     /// Octets of messages that are not whole yet.
     pub fn fragment_octets(&self) -> usize {
         each!(self, s => s.fragment_octets())
+    }
+
+    /// The peer's proven identity.
+    pub fn peer(&self) -> Option<&str> {
+        match self {
+            Self::V1(s) => s.peer(),
+            Self::V2(_) => None,
+        }
     }
 
     pub fn is_half_open(&self) -> bool {

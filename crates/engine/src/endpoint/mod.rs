@@ -1,6 +1,7 @@
 //! The endpoint: routing of datagrams to SAs, admission of strangers, timers, tickets and commands.
 
 pub(crate) mod admission;
+mod admission_v1;
 pub(crate) mod choose;
 pub(crate) mod connections;
 pub(crate) mod ike_sa;
@@ -9,6 +10,7 @@ mod reload;
 pub(crate) mod spi;
 mod strangers;
 mod succession;
+mod take_over;
 pub(crate) mod timers;
 
 use std::collections::{HashMap, VecDeque};
@@ -25,7 +27,7 @@ use slab::Slab;
 use crate::context::{Asker, Context, Effect, Farewell};
 use crate::endpoint::connections::{Attempt, Supervisor};
 use crate::endpoint::ike_sa::{IkeSa, Older};
-use crate::endpoint::machine::{Machine, lift};
+use crate::endpoint::machine::Machine;
 use crate::endpoint::spi::{Place, SpiMint};
 use crate::endpoint::strangers::{CookieJar, Strangers};
 use crate::endpoint::timers::{Owner, Timers};
@@ -36,7 +38,6 @@ use crate::path::Path;
 use crate::policy::Policy;
 use crate::sa::{Next, Sa};
 use crate::time::Instant;
-use crate::v2::sa_init;
 
 pub use timers::Reason;
 
@@ -250,7 +251,8 @@ impl Engine {
             })
             .is_empty();
         let path = Path::new(attempt.local, attempt.remote);
-        let Some(slot) = self.insert(2, path, true, Spi::ZERO) else {
+        let version = attempt.connection.versions.begins();
+        let Some(slot) = self.insert(version, path, true, Spi::ZERO) else {
             return;
         };
         let Some(ike) = self.sas.get_mut(slot) else { return };
@@ -258,7 +260,7 @@ impl Engine {
         self.supervisor.connecting(attempt.key, ike.sa.id);
         let connection = attempt.connection;
         ike.connection = Some(connection.name.clone());
-        self.step(slot, |_, sa, cx| lift(sa_init::start(sa, cx, connection)));
+        self.step(slot, |_, sa, cx| machine::start(sa, cx, connection));
     }
 
     /// Makes room for an SA and gives it its SPI.
@@ -308,6 +310,8 @@ impl Engine {
             let effect = self.cx.effects.remove(0);
             match effect {
                 Effect::Reserve { by, peer } => self.reserve(by, peer),
+                Effect::TakeOver { slot, adopt } => self.take_over(slot, adopt),
+                Effect::Renew { slot } => self.renew(slot),
                 Effect::Release { slot, id } => self.release(slot, id),
                 Effect::InitialContact {
                     fresh,

@@ -238,7 +238,7 @@ impl HalfOpen {
 
 /// The peer is called otherwise than any connection for these addresses allows, or looks for someone else.
 fn stranger(policy: &Policy, (local, remote): (IpAddr, IpAddr), peer: &Identity, wanted: Option<&Identity>) -> Refusal {
-    let candidates: Vec<_> = choose::by_address(policy, local, remote).collect();
+    let candidates: Vec<_> = choose::by_address(policy, 2, (local, remote)).collect();
     let refusal = Refusal::new(Party::Us, Cause::WrongIdentity)
         .offered(vec![match wanted {
             Some(wanted) => format!("{peer}, looking for {wanted}"),

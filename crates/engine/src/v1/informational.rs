@@ -1,0 +1,135 @@
+//! The informational exchange (RFC 2409 section 5.7): one message, which proves itself by its HASH. What is not encrypted or
+//! has a wrong hash never changes anything.
+
+use handfast_crypto::schedule::v1;
+use handfast_wire::header::ExchangeType;
+use handfast_wire::numbers::v1::{NotifyType, Protocol};
+use handfast_wire::v1::Message;
+use handfast_wire::v1::notify::cookies;
+
+use crate::context::{Context, Effect};
+use crate::refusal::{Cause, Party, Refusal};
+use crate::v1::established::{Established, Finished};
+use crate::v1::message::{Chain, Parsed};
+use crate::v1::state::{Next, Sa, State, gone};
+
+impl Established {
+    /// Sends these payloads in an exchange of their own.
+    pub fn inform(&mut self, sa: &mut Sa, cx: &mut Context, chain: Chain) -> Vec<u8> {
+        let id = self.fresh_id(cx);
+        let (prf, skeyid_a) = (self.isakmp.prf, &self.isakmp.keys.skeyid_a);
+        let hash = v1::hash_1(prf, skeyid_a, id, chain.bytes());
+        let chain = chain.after_hash(hash.as_bytes());
+        let mut iv = self.isakmp.phase_two(id);
+        self.seal(&mut iv, sa, cx, ExchangeType::V1_INFORMATIONAL, id, &chain)
+            .unwrap_or_default()
+    }
+
+    pub fn on_informational(mut self: Box<Self>, sa: &mut Sa, cx: &mut Context, message: &Message<'_>) -> Next {
+        let id = message.header.message_id;
+        let Some(ciphertext) = message.ciphertext().filter(|_| id != 0) else {
+            sa.dropped(cx, "informational message in the clear");
+            return Ok(State::Established(self));
+        };
+        if self.has_used(id) {
+            sa.dropped(cx, "message ID used before");
+            return Ok(State::Established(self));
+        }
+        let opened = self.isakmp.decrypt(&self.isakmp.phase_two(id), ciphertext);
+        let parsed = opened.as_ref().map(|o| Parsed::inner(message.header, &o.plain));
+        let proved = parsed.and_then(Result::ok).filter(|parsed| {
+            let (prf, skeyid_a) = (self.isakmp.prf, &self.isakmp.keys.skeyid_a);
+            let expected = v1::hash_1(prf, skeyid_a, id, parsed.rest());
+            parsed.is_hash_first()
+                && parsed
+                    .hash()
+                    .is_ok_and(|h| h.len() == expected.len() && expected.ct_eq(h))
+        });
+        let Some(parsed) = proved else {
+            sa.dropped(cx, "informational message with a wrong hash");
+            return Ok(State::Established(self));
+        };
+        self.finished(Finished::new(id, message.bytes, &[]));
+        self.heard(sa, cx);
+        sa.received(cx, message.bytes.len(), parsed.summary(message.header));
+        self.obey(sa, cx, &parsed)
+    }
+
+    fn obey(mut self: Box<Self>, sa: &mut Sa, cx: &mut Context, parsed: &Parsed<'_>) -> Next {
+        let mut refusal = None;
+        for notify in parsed.notifies() {
+            match notify.notify {
+                NotifyType::R_U_THERE if notify.spi == cookies(sa.spi_i, sa.spi_r) => {
+                    self.answer_there(sa, cx, notify.data);
+                }
+                NotifyType::R_U_THERE_ACK if self.dpd.is_answer(notify.data) => self.dpd.settle(),
+                NotifyType::INITIAL_CONTACT => {
+                    let (connection, peer) = (self.parties.connection.name.clone(), self.parties.peer.clone());
+                    cx.effects.push(Effect::InitialContact {
+                        fresh: sa.id,
+                        connection,
+                        peer,
+                    });
+                }
+                kind if kind.is_error() => refusal = refusal.or(self.on_refused(sa, cx, kind, notify.spi)),
+                _ => {}
+            }
+        }
+        for delete in parsed.deletes() {
+            match delete.protocol {
+                Protocol::ISAKMP if delete.iter().any(|spi| spi == cookies(sa.spi_i, sa.spi_r)) => {
+                    let reason = if self.over { "replaced" } else { "deleted by the peer" };
+                    self.forget_all(sa, cx, reason);
+                    return Ok(gone(reason));
+                }
+                Protocol::ESP => {
+                    let spis: Vec<u32> = delete
+                        .iter()
+                        .filter_map(|spi| <[u8; 4]>::try_from(spi).ok())
+                        .map(u32::from_be_bytes)
+                        .collect();
+                    self.on_deleted(sa, cx, &spis);
+                }
+                _ => {}
+            }
+        }
+        if self.is_barren() {
+            return self.close(sa, cx, "the peer deleted the last child SA");
+        }
+        match refusal {
+            Some(refusal) => Err(Box::new((State::Established(self), *refusal))),
+            None => Ok(State::Established(self)),
+        }
+    }
+
+    /// The peer deletes SAs that it receives on; our halves go too.
+    fn on_deleted(&mut self, sa: &Sa, cx: &mut Context, spis: &[u32]) {
+        let gone = self.estate.children.iter().filter(|c| spis.contains(&c.spi_out));
+        let gone: Vec<_> = gone.map(|c| c.id).collect();
+        self.had_children |= !self.estate.children.is_empty();
+        for id in gone {
+            self.estate.drop_child(sa, cx, id, "deleted by the peer");
+        }
+    }
+
+    /// The peer refuses a quick mode of ours: the one whose SPI it names, or the only one that it can mean.
+    fn on_refused(&mut self, sa: &mut Sa, cx: &mut Context, kind: NotifyType, spi: &[u8]) -> Option<Box<Refusal>> {
+        let spi = <[u8; 4]>::try_from(spi).ok().map(u32::from_be_bytes);
+        let (id, wish) = self.asked(spi)?;
+        self.exchanges.remove(&id);
+        let cause = match kind {
+            NotifyType::NO_PROPOSAL_CHOSEN => Cause::NoChildProposal,
+            NotifyType::INVALID_ID_INFORMATION => Cause::Selectors,
+            other => Cause::NotifiedV1(other),
+        };
+        let offered = match kind {
+            NotifyType::INVALID_ID_INFORMATION => vec![format!("here {}, there {}", wish.local, wish.remote)],
+            _ => wish.policy.esp.iter().map(ToString::to_string).collect(),
+        };
+        let refusal = Refusal::new(Party::Peer, cause)
+            .offered(offered)
+            .look_at(&wish.policy.place);
+        self.not_granted(sa, cx, wish);
+        Some(Box::new(refusal))
+    }
+}

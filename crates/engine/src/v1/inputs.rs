@@ -1,0 +1,137 @@
+//! What happens to an ISAKMP SA beside messages, answers and timers, led to its state.
+
+use std::sync::Arc;
+
+use handfast_plane::op::{ChildId, PlaneEvent};
+
+use crate::context::Context;
+use crate::input::Rekey;
+use crate::policy::Connection;
+use crate::time::Instant;
+use crate::v1::estate::Estate;
+use crate::v1::state::{Next, Sa, State, gone};
+
+impl State {
+    /// Deletes with the peer where it knows of an SA; forgets at once where it does not.
+    pub fn close(self, sa: &mut Sa, cx: &mut Context, reason: &str) -> Next {
+        match self {
+            Self::Established(s) => s.close(sa, cx, reason),
+            _ => Ok(gone(reason)),
+        }
+    }
+
+    /// Forgets without a word to the peer.
+    pub fn abandon(self, sa: &mut Sa, cx: &mut Context, reason: &str) -> Self {
+        if let Self::Established(mut s) = self {
+            s.forget_all(sa, cx, reason);
+        }
+        gone(reason)
+    }
+
+    /// Whether this child belongs to it.
+    pub fn has_child(&self, child: ChildId) -> bool {
+        let Self::Established(s) = self else { return false };
+        s.estate.child(child).is_some() || s.exchanges.values().any(|e| e.child() == Some(child))
+    }
+
+    /// Carries traffic and is to stay.
+    pub fn is_up(&self) -> bool {
+        matches!(self, Self::Established(s) if !s.over && !s.estate.children.is_empty())
+    }
+
+    /// An SA with this peer that stood before `moment`.
+    pub fn is_with(&self, connection: &str, peer: &str, moment: Instant) -> bool {
+        matches!(self, Self::Established(s)
+            if s.parties.connection.name == connection && s.parties.peer == peer && s.since() < moment)
+    }
+
+    /// Octets of fragments that are kept.
+    pub fn fragment_octets(&self) -> usize {
+        0
+    }
+
+    /// The peer's proven identity.
+    pub fn peer(&self) -> Option<&str> {
+        match self {
+            Self::Established(s) => Some(&s.parties.peer),
+            _ => None,
+        }
+    }
+
+    /// Why it has ended, if it has.
+    pub fn ended(&self) -> Option<String> {
+        match self {
+            Self::Gone(gone) => Some(gone.reason.clone()),
+            _ => None,
+        }
+    }
+
+    pub fn on_plane(self, sa: &mut Sa, cx: &mut Context, event: &PlaneEvent) -> Next {
+        match (self, event) {
+            (Self::Established(mut s), PlaneEvent::FirstInbound(child)) => {
+                s.on_first_inbound(sa, cx, *child);
+                Ok(Self::Established(s))
+            }
+            // No rekey has come in time: an SA that can send no more ends.
+            (Self::Established(mut s), PlaneEvent::Expiring { child, hard: true }) => {
+                s.delete_child(sa, cx, *child, "has carried what it may");
+                if s.is_barren() {
+                    return s.close(sa, cx, "its last child SA is used up");
+                }
+                Ok(Self::Established(s))
+            }
+            (Self::Established(mut s), PlaneEvent::Expiring { child, .. }) => {
+                s.wish_again(*child);
+                s.next_wishes(sa, cx);
+                Ok(Self::Established(s))
+            }
+            (state, _) => Ok(state),
+        }
+    }
+
+    /// A person wants fresh keys.
+    pub fn rekey(self, sa: &mut Sa, cx: &mut Context, what: Rekey) -> Next {
+        match self {
+            Self::Established(mut s) => {
+                match what {
+                    Rekey::Ike => s.rekey_ike_now(cx),
+                    Rekey::Children => s.rekey_children_now(sa, cx),
+                }
+                s.on_timer(sa, cx)
+            }
+            other => Ok(other),
+        }
+    }
+
+    /// Goes on with whatever waits.
+    pub fn advance(self, _: &mut Sa, _: &mut Context) -> Next {
+        Ok(self)
+    }
+
+    /// Obeys a connection that differs from its own in nothing that was negotiated.
+    pub fn take_settings(&mut self, sa: &Sa, cx: &mut Context, now: &Arc<Connection>) {
+        if let Self::Established(s) = self {
+            s.parties.connection = now.clone();
+            s.record(sa, cx);
+        }
+    }
+
+    /// Gives the children to a new SA with the same peer. Returns what there was.
+    pub fn bequeath(&mut self, sa: &Sa, cx: &mut Context) -> Estate {
+        match self {
+            Self::Established(s) => s.bequeath(sa, cx),
+            _ => Estate::default(),
+        }
+    }
+
+    /// Phase 1 is complete and the endpoint has seen to older SAs.
+    pub fn inherit(self, sa: &mut Sa, cx: &mut Context, estates: Vec<Estate>) -> Next {
+        match self {
+            Self::Established(mut s) => {
+                s.inherit(sa, cx, estates);
+                Ok(Self::Established(s))
+            }
+            other => Ok(other),
+        }
+    }
+}

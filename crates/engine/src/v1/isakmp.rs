@@ -1,0 +1,115 @@
+//! The protected channel of an ISAKMP SA: CBC with a chain of IVs for each exchange (RFC 2409 appendix B).
+
+use handfast_crypto::hash::Hash;
+use handfast_crypto::proposal::IkeSuite;
+use handfast_crypto::provider::{Cbc, CryptoError, PrfAlgorithm, Provider};
+use handfast_crypto::schedule::v1::{self, PhaseOneKeys};
+use handfast_crypto::secret::Secret;
+use handfast_wire::header::Spi;
+
+use crate::event::KeyLog;
+
+/// Keys of an ISAKMP SA.
+pub(crate) struct Isakmp {
+    pub suite: IkeSuite,
+    pub hash: Hash,
+    pub prf: &'static dyn PrfAlgorithm,
+    pub keys: PhaseOneKeys,
+    cipher: Box<dyn Cbc>,
+    block_len: usize,
+    ka: Secret,
+    /// Last block of ciphertext of phase 1, from which every later exchange has its first IV.
+    pub phase_one: Iv,
+}
+
+/// The IV of an exchange's next message: the last block of ciphertext of the one before.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Iv(Vec<u8>);
+
+/// A message that was decrypted. Nothing is authenticated yet: the caller keeps `next` only once its HASH is right.
+pub(crate) struct Decrypted {
+    pub plain: Vec<u8>,
+    pub next: Iv,
+}
+
+/// What Diffie-Hellman and its surroundings give.
+pub(crate) struct Agreed<'a> {
+    pub shared: &'a Secret,
+    pub cookies: (Spi, Spi),
+    /// g^xi and g^xr.
+    pub publics: (&'a [u8], &'a [u8]),
+}
+
+impl Isakmp {
+    /// From SKEYID, which depends on the way of authentication.
+    pub fn new(
+        provider: &'static Provider,
+        suite: IkeSuite,
+        skeyid: Secret,
+        agreed: &Agreed<'_>,
+    ) -> Result<Self, CryptoError> {
+        let hash = Hash::of_prf(suite.prf).ok_or(CryptoError::Unsupported)?;
+        let prf = provider.prf(suite.prf).ok_or(CryptoError::Unsupported)?;
+        let algorithm = provider.cbc(suite.encr).ok_or(CryptoError::Unsupported)?;
+        let (cky_i, cky_r) = (&agreed.cookies.0.0, &agreed.cookies.1.0);
+        let keys = v1::phase_one_keys(prf, skeyid, agreed.shared, cky_i, cky_r);
+        let ka = v1::cipher_key(prf, &keys.skeyid_e, algorithm.key_len())?;
+        let block_len = algorithm.block_len();
+        let iv = v1::phase_one_iv(hash, agreed.publics.0, agreed.publics.1, block_len);
+        Ok(Self {
+            suite,
+            hash,
+            prf,
+            cipher: algorithm.key(ka.as_bytes())?,
+            keys,
+            block_len,
+            ka,
+            phase_one: Iv(iv),
+        })
+    }
+
+    /// The first IV of an exchange of phase 2.
+    pub fn phase_two(&self, message_id: u32) -> Iv {
+        Iv(v1::phase_two_iv(
+            self.hash,
+            &self.phase_one.0,
+            message_id,
+            self.block_len,
+        ))
+    }
+
+    /// Pads with zeros and encrypts; the IV becomes that of the next message.
+    pub fn encrypt(&self, iv: &mut Iv, mut plain: Vec<u8>) -> Result<Vec<u8>, CryptoError> {
+        let len = plain.len().next_multiple_of(self.block_len);
+        plain.resize(len, 0);
+        self.cipher.encrypt(&iv.0, &mut plain)?;
+        *iv = self.last_block(&plain)?;
+        Ok(plain)
+    }
+
+    /// `None` for what is not whole blocks.
+    pub fn decrypt(&self, iv: &Iv, ciphertext: &[u8]) -> Option<Decrypted> {
+        if ciphertext.is_empty() {
+            return None;
+        }
+        let next = self.last_block(ciphertext).ok()?;
+        let mut plain = ciphertext.to_vec();
+        self.cipher.decrypt(&iv.0, &mut plain).ok()?;
+        Some(Decrypted { plain, next })
+    }
+
+    fn last_block(&self, ciphertext: &[u8]) -> Result<Iv, CryptoError> {
+        let from = ciphertext
+            .len()
+            .checked_sub(self.block_len)
+            .ok_or(CryptoError::Length)?;
+        Ok(Iv(ciphertext.get(from..).unwrap_or_default().to_vec()))
+    }
+
+    pub fn key_log(&self, cky_i: Spi) -> KeyLog {
+        KeyLog::Isakmp {
+            cky_i,
+            key: self.ka.clone(),
+        }
+    }
+}

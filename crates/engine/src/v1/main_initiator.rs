@@ -1,0 +1,340 @@
+//! Main mode as initiator (RFC 2409 sections 5 and 5.4):
+//!
+//! ```text
+//! HDR, SA                  ->    <- HDR, SA
+//! HDR, KE, Ni, NAT-D*2     ->    <- HDR, KE, Nr, NAT-D*2
+//! HDR*, IDii, HASH_I       ->    <- HDR*, IDir, HASH_R
+//! ```
+
+use std::sync::Arc;
+
+use handfast_crypto::provider::EphemeralKey;
+use handfast_crypto::transform::Group;
+use handfast_wire::header::ExchangeType;
+use handfast_wire::v1::Message;
+
+use crate::context::{Asker, Context};
+use crate::input::Answer;
+use crate::output::{Question, Ticket};
+use crate::policy::Connection;
+use crate::refusal::{Cause, Party, Refusal};
+use crate::v1::auth::{self, Exchanged as Publics};
+use crate::v1::established::Established;
+use crate::v1::isakmp::{Agreed, Isakmp, Iv};
+use crate::v1::message::{Chain, Parsed, Plain, seal};
+use crate::v1::state::{Chosen, Last, Next, Overdue, Sa, State, Waiting, refuse};
+use crate::v1::vendor::{self, Abilities};
+use crate::v1::{nat, notices, proposals};
+
+/// SA sent.
+pub(crate) struct Offered {
+    pub connection: Arc<Connection>,
+    sai_b: Vec<u8>,
+    pub waiting: Waiting,
+}
+
+/// Waiting for our key pair.
+pub(crate) struct MakingKey {
+    pub chosen: Chosen,
+    ticket: Ticket,
+}
+
+/// KE and Ni sent.
+pub(crate) struct Exchanged {
+    pub chosen: Chosen,
+    key: Box<dyn EphemeralKey>,
+    ni: Vec<u8>,
+    pub waiting: Waiting,
+}
+
+/// Waiting for the shared secret.
+pub(crate) struct Agreeing {
+    pub chosen: Chosen,
+    ticket: Ticket,
+    ni: Vec<u8>,
+    nr: Vec<u8>,
+    publics: Publics,
+}
+
+/// IDii and HASH_I sent.
+pub(crate) struct Proving {
+    pub chosen: Chosen,
+    isakmp: Isakmp,
+    iv: Iv,
+    publics: Publics,
+    pub waiting: Waiting,
+}
+
+/// Begins with the SA payload, whose body HASH_I and HASH_R will cover.
+pub(crate) fn start(sa: &mut Sa, cx: &mut Context, connection: Arc<Connection>) -> Next {
+    let sai_b = proposals::phase_one(&connection, None);
+    if sai_b.is_empty() {
+        let cause = Cause::Local("no proposal that IKEv1 can say".into());
+        return refuse(Refusal::new(Party::Us, cause).look_at(&connection.place));
+    }
+    let mut chain = Chain::new();
+    chain.sa(&sai_b);
+    vendor::offered().iter().for_each(|id| chain.vendor_id(id));
+    let bytes = Plain::message(sa, ExchangeType::V1_MAIN, 0, &chain);
+    sa.record_attempt(cx, &connection, String::new());
+    sa.send(cx, bytes.clone(), Plain::describe(sa, ExchangeType::V1_MAIN, 0, &chain));
+    let waiting = Waiting::new(cx, &connection, bytes, "main mode message 2 (SA)");
+    Ok(State::MainOffered(Offered {
+        connection,
+        sai_b,
+        waiting,
+    }))
+}
+
+impl Offered {
+    pub fn on_timer(mut self, sa: &mut Sa, cx: &mut Context) -> Next {
+        match self.waiting.on_timer(sa, cx, &self.connection) {
+            Overdue::Wait => Ok(State::MainOffered(self)),
+            Overdue::End(refusal) => refuse(*refusal),
+        }
+    }
+
+    pub fn on_message(mut self, sa: &mut Sa, cx: &mut Context, message: &Message<'_>) -> Next {
+        let us = |cause| Refusal::new(Party::Us, cause).look_at(&self.connection.place);
+        let parsed = match notices::expect(sa, cx, message, ExchangeType::V1_MAIN) {
+            notices::Expected::Message(parsed) => parsed,
+            notices::Expected::Notice(refusal) => {
+                let offered = proposals::names(&self.connection);
+                let refusal = refusal.offered(offered).look_at(&self.connection.place);
+                self.waiting.complain(refusal);
+                return Ok(State::MainOffered(self));
+            }
+            notices::Expected::Nothing => return Ok(State::MainOffered(self)),
+        };
+        if message.header.spi_r.is_zero() {
+            sa.dropped(cx, "main mode message 2 without a responder's cookie");
+            return Ok(State::MainOffered(self));
+        }
+        let mut abilities = Abilities::default();
+        parsed.vendor_ids().for_each(|id| abilities.learn(id));
+        let accepted = parsed
+            .sa()
+            .and_then(|sa| proposals::accept_phase_one(&sa, &self.connection));
+        let suite = match accepted {
+            Ok(suite) => suite,
+            Err(cause) => {
+                let refusal = us(cause).acceptable(proposals::names(&self.connection));
+                self.waiting.complain(refusal);
+                return Ok(State::MainOffered(self));
+            }
+        };
+        sa.received(cx, message.bytes.len(), parsed.summary(message.header));
+        sa.spi_r = message.header.spi_r;
+        let ticket = cx.ask(Asker::Sa(sa.slot), Question::GenerateKey(suite.group));
+        let chosen = Chosen {
+            connection: self.connection,
+            suite,
+            sai_b: self.sai_b,
+            abilities,
+        };
+        Ok(State::MainMakingKey(MakingKey { chosen, ticket }))
+    }
+}
+
+impl MakingKey {
+    pub fn on_answer(self, sa: &mut Sa, cx: &mut Context, ticket: Ticket, answer: Answer) -> Next {
+        let (true, Answer::Key(key)) = (ticket == self.ticket, answer) else {
+            return Ok(State::MainMakingKey(self));
+        };
+        let key = match key {
+            Ok(key) => key,
+            Err(e) => return refuse(no_key(self.chosen.suite.group, e, &self.chosen.connection)),
+        };
+        let ni = cx.rng.bytes::<32>().to_vec();
+        let mut chain = Chain::new();
+        chain.ke(key.public());
+        chain.nonce(&ni);
+        nat::push(&mut chain, sa, cx, &self.chosen);
+        let bytes = Plain::message(sa, ExchangeType::V1_MAIN, 0, &chain);
+        sa.send(cx, bytes.clone(), Plain::describe(sa, ExchangeType::V1_MAIN, 0, &chain));
+        let waiting = Waiting::new(cx, &self.chosen.connection, bytes, "main mode message 4 (KE)");
+        Ok(State::MainExchanged(Exchanged {
+            chosen: self.chosen,
+            key,
+            ni,
+            waiting,
+        }))
+    }
+}
+
+/// We cannot make a key pair.
+pub(super) fn no_key(group: Group, e: impl std::fmt::Display, connection: &Connection) -> Refusal {
+    let cause = Cause::Local(format!("cannot make a key pair in {group}: {e}"));
+    Refusal::new(Party::Us, cause).look_at(&connection.place)
+}
+
+impl Exchanged {
+    pub fn on_timer(mut self, sa: &mut Sa, cx: &mut Context) -> Next {
+        match self.waiting.on_timer(sa, cx, &self.chosen.connection) {
+            Overdue::Wait => Ok(State::MainExchanged(self)),
+            Overdue::End(refusal) => refuse(*refusal),
+        }
+    }
+
+    pub fn on_message(mut self, sa: &mut Sa, cx: &mut Context, message: &Message<'_>) -> Next {
+        let place = self.chosen.connection.place.clone();
+        let parsed = match notices::expect(sa, cx, message, ExchangeType::V1_MAIN) {
+            notices::Expected::Message(parsed) => parsed,
+            notices::Expected::Notice(refusal) => {
+                self.waiting.complain(refusal.look_at(&place));
+                return Ok(State::MainExchanged(self));
+            }
+            notices::Expected::Nothing => return Ok(State::MainExchanged(self)),
+        };
+        // Message 2 once more has no KE: it is passed over.
+        let values = parsed.ke().and_then(|ke| Ok((ke.to_vec(), parsed.nonce()?.to_vec())));
+        let (gxr, nr) = match values {
+            Ok(values) => values,
+            Err(_) if parsed.sa().is_ok() => {
+                sa.dropped(cx, "main mode message 2 again");
+                return Ok(State::MainExchanged(self));
+            }
+            Err(cause) => {
+                self.waiting.complain(Refusal::new(Party::Us, cause).look_at(&place));
+                return Ok(State::MainExchanged(self));
+            }
+        };
+        sa.received(cx, message.bytes.len(), parsed.summary(message.header));
+        nat::detect(sa, &self.chosen, &parsed);
+        let publics = Publics {
+            gxi: self.key.public().to_vec(),
+            gxr: gxr.clone(),
+        };
+        let question = Question::Agree {
+            key: self.key,
+            peer: gxr,
+        };
+        let ticket = cx.ask(Asker::Sa(sa.slot), question);
+        Ok(State::MainAgreeing(Agreeing {
+            chosen: self.chosen,
+            ticket,
+            ni: self.ni,
+            nr,
+            publics,
+        }))
+    }
+}
+
+impl Agreeing {
+    pub fn on_answer(self, sa: &mut Sa, cx: &mut Context, ticket: Ticket, answer: Answer) -> Next {
+        let (true, Answer::Shared(shared)) = (ticket == self.ticket, answer) else {
+            return Ok(State::MainAgreeing(self));
+        };
+        let Self {
+            chosen,
+            ni,
+            nr,
+            publics,
+            ..
+        } = self;
+        let made = shared.and_then(|shared| {
+            let skeyid = auth::skeyid(cx.provider, &chosen, &ni, &nr)?;
+            let agreed = Agreed {
+                shared: &shared,
+                cookies: (sa.spi_i, sa.spi_r),
+                publics: (&publics.gxi, &publics.gxr),
+            };
+            Isakmp::new(cx.provider, chosen.suite, skeyid, &agreed)
+        });
+        let isakmp = match made {
+            Ok(isakmp) => isakmp,
+            Err(e) => {
+                let cause = Cause::KeyExchange(e.to_string());
+                return refuse(Refusal::new(Party::Us, cause).look_at(&chosen.connection.place));
+            }
+        };
+        if cx.key_log {
+            let entry = isakmp.key_log(sa.spi_i);
+            cx.out.push_back(crate::output::Output::KeyLog(entry));
+        }
+        nat::float(sa, cx, &chosen.connection);
+        let id = auth::id_body(&chosen.connection.local_id);
+        let hash = auth::hash_i(&isakmp, sa, &chosen, &publics, &id);
+        let mut chain = Chain::new();
+        chain.id(&id);
+        chain.hash(hash.as_bytes());
+        if sa.initial_contact {
+            chain.initial_contact(sa);
+        }
+        let mut iv = isakmp.phase_one.clone();
+        let sealed = seal(&isakmp, &mut iv, sa, ExchangeType::V1_MAIN, 0, &chain);
+        let bytes = match sealed {
+            Ok(bytes) => bytes,
+            Err(e) => return refuse(Refusal::new(Party::Us, Cause::Local(e.to_string()))),
+        };
+        sa.record_attempt(cx, &chosen.connection, chosen.suite.to_string());
+        sa.send(cx, bytes.clone(), Plain::describe(sa, ExchangeType::V1_MAIN, 0, &chain));
+        let waiting = Waiting::new(cx, &chosen.connection, bytes, "main mode message 6 (IDir, HASH_R)");
+        Ok(State::MainProving(Box::new(Proving {
+            chosen,
+            isakmp,
+            iv,
+            publics,
+            waiting,
+        })))
+    }
+}
+
+impl Proving {
+    pub fn on_timer(mut self: Box<Self>, sa: &mut Sa, cx: &mut Context) -> Next {
+        match self.waiting.on_timer(sa, cx, &self.chosen.connection) {
+            Overdue::Wait => Ok(State::MainProving(self)),
+            Overdue::End(refusal) => refuse(*refusal),
+        }
+    }
+
+    pub fn on_message(mut self: Box<Self>, sa: &mut Sa, cx: &mut Context, message: &Message<'_>) -> Next {
+        let connection = self.chosen.connection.clone();
+        let us = |cause| Refusal::new(Party::Us, cause).look_at(&connection.place);
+        if message.header.exchange == ExchangeType::V1_INFORMATIONAL {
+            self.waiting.complain(notices::while_proving(message, &connection));
+            return Ok(State::MainProving(self));
+        }
+        if message.header.exchange != ExchangeType::V1_MAIN || message.header.message_id != 0 {
+            sa.dropped(cx, "not the main mode message that is awaited");
+            return Ok(State::MainProving(self));
+        }
+        let Some(ciphertext) = message.ciphertext() else {
+            // Message 4 once more, or something of a stranger's.
+            sa.dropped(cx, "main mode message in the clear where an encrypted one is due");
+            return Ok(State::MainProving(self));
+        };
+        let opened = self.isakmp.decrypt(&self.iv, ciphertext);
+        let parsed = opened.as_ref().map(|d| Parsed::inner(message.header, &d.plain));
+        let (Some(opened), Some(Ok(parsed))) = (&opened, parsed) else {
+            let refusal = us(auth::garbage()).look_at(auth::secret_of(&connection));
+            self.waiting.complain(refusal);
+            return Ok(State::MainProving(self));
+        };
+        match auth::verify_r(&self.isakmp, sa, &self.chosen, &self.publics, &parsed) {
+            Ok(peer) => {
+                sa.received(cx, message.bytes.len(), parsed.summary(message.header));
+                let mut isakmp = self.isakmp;
+                isakmp.phase_one = opened.next.clone();
+                let parties = crate::v1::state::Parties {
+                    connection,
+                    peer: peer.to_string(),
+                };
+                let abilities = self.chosen.abilities;
+                Ok(Established::begin(
+                    sa,
+                    cx,
+                    parties,
+                    isakmp,
+                    abilities,
+                    Last::default(),
+                    false,
+                ))
+            }
+            Err(refusal) => {
+                self.waiting.complain(*refusal);
+                Ok(State::MainProving(self))
+            }
+        }
+    }
+}

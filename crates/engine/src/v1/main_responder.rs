@@ -1,0 +1,274 @@
+//! Main mode as responder (RFC 2409 section 5.4). The secret is found by the peer's address, for it must be known before
+//! the peer says who it is.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use handfast_wire::header::ExchangeType;
+use handfast_wire::numbers::v1::NotifyType;
+use handfast_wire::v1::Message;
+
+use crate::context::{Asker, Context};
+use crate::endpoint::choose;
+use crate::input::Answer;
+use crate::output::{Question, Ticket};
+use crate::policy::Connection;
+use crate::refusal::{Cause, Party, Refusal};
+use crate::time::Instant;
+use crate::v1::auth::{self, Exchanged as Publics};
+use crate::v1::established::Established;
+use crate::v1::isakmp::{Agreed, Isakmp};
+use crate::v1::message::{Chain, Parsed, Plain, seal};
+use crate::v1::notices::{self, Rejected};
+use crate::v1::state::{Chosen, Last, Next, Parties, Sa, State, gone, refuse};
+use crate::v1::vendor::{self, Abilities};
+use crate::v1::{HALF_OPEN, nat, proposals};
+
+/// A first message that we can answer.
+pub(crate) struct FirstMessage {
+    chosen: Chosen,
+    answer: Vec<u8>,
+    request: Vec<u8>,
+    summary: String,
+}
+
+/// SA sent.
+pub(crate) struct Answered {
+    chosen: Chosen,
+    last: Last,
+    pub expires: Instant,
+}
+
+/// Waiting for our public value and the shared secret.
+pub(crate) struct Responding {
+    chosen: Chosen,
+    ticket: Ticket,
+    request: Vec<u8>,
+    gxi: Vec<u8>,
+    ni: Vec<u8>,
+    expires: Instant,
+}
+
+/// KE and Nr sent: what comes next is encrypted.
+pub(crate) struct Ready {
+    chosen: Chosen,
+    isakmp: Isakmp,
+    publics: Publics,
+    last: Last,
+    /// The owner was told of a message that proves nothing; once is enough.
+    complained: bool,
+    pub expires: Instant,
+}
+
+/// Judges a first message without keeping anything.
+pub(crate) fn read(
+    cx: &Context,
+    (local, remote): (SocketAddr, SocketAddr),
+    message: &Message<'_>,
+) -> Result<FirstMessage, Box<Rejected>> {
+    let parsed = Parsed::clear(message).map_err(notices::malformed)?;
+    let offer = parsed.sa().map_err(notices::malformed)?;
+    let candidates: Vec<&Arc<Connection>> = choose::by_address(&cx.policy, 1, (local.ip(), remote.ip())).collect();
+    let Some(first) = candidates.first() else {
+        return Err(notices::no_connection(cx, local, remote));
+    };
+    let chosen = candidates
+        .iter()
+        .find_map(|c| proposals::choose_phase_one(&offer, c, None).map(|choice| (choice, *c)));
+    let Some((choice, connection)) = chosen else {
+        let acceptable = candidates.iter().flat_map(|c| proposals::names(c)).collect();
+        return Err(notices::no_proposal(
+            proposals::describe(&offer),
+            acceptable,
+            first.place.of(&["ike"]),
+        ));
+    };
+    let mut abilities = Abilities::default();
+    parsed.vendor_ids().for_each(|id| abilities.learn(id));
+    Ok(FirstMessage {
+        chosen: Chosen {
+            connection: connection.clone(),
+            suite: choice.suite,
+            sai_b: parsed.sa_body().to_vec(),
+            abilities,
+        },
+        answer: choice.answer,
+        request: message.bytes.to_vec(),
+        summary: parsed.summary(message.header),
+    })
+}
+
+/// Takes the peer on: answers with the one proposal that was chosen.
+pub(crate) fn accept(sa: &mut Sa, cx: &mut Context, first: FirstMessage) -> State {
+    sa.received(cx, first.request.len(), first.summary);
+    let mut chain = Chain::new();
+    chain.sa(&first.answer);
+    let abilities = first.chosen.abilities;
+    vendor::ours(abilities.nat_traversal)
+        .iter()
+        .for_each(|id| chain.vendor_id(id));
+    let bytes = Plain::message(sa, ExchangeType::V1_MAIN, 0, &chain);
+    sa.send(cx, bytes.clone(), Plain::describe(sa, ExchangeType::V1_MAIN, 0, &chain));
+    State::MainAnswered(Answered {
+        chosen: first.chosen,
+        last: Last::new(&first.request, &bytes),
+        expires: cx.now + HALF_OPEN,
+    })
+}
+
+impl Answered {
+    pub fn on_timer(self, cx: &mut Context) -> Next {
+        if cx.now >= self.expires {
+            return Ok(gone("the peer did not go on with main mode"));
+        }
+        Ok(State::MainAnswered(self))
+    }
+
+    pub fn on_message(self, sa: &mut Sa, cx: &mut Context, message: &Message<'_>) -> Next {
+        if self.last.answers(sa, cx, message.bytes) {
+            return Ok(State::MainAnswered(self));
+        }
+        let parsed = match notices::expect(sa, cx, message, ExchangeType::V1_MAIN) {
+            notices::Expected::Message(parsed) => parsed,
+            _ => return Ok(State::MainAnswered(self)),
+        };
+        let values = parsed.ke().and_then(|ke| Ok((ke.to_vec(), parsed.nonce()?.to_vec())));
+        let Ok((gxi, ni)) = values else {
+            sa.dropped(cx, "main mode message 3 without KE or nonce");
+            return Ok(State::MainAnswered(self));
+        };
+        sa.received(cx, message.bytes.len(), parsed.summary(message.header));
+        nat::detect(sa, &self.chosen, &parsed);
+        let question = Question::Respond {
+            group: self.chosen.suite.group,
+            peer: gxi.clone(),
+        };
+        let ticket = cx.ask(Asker::Sa(sa.slot), question);
+        Ok(State::MainResponding(Responding {
+            chosen: self.chosen,
+            ticket,
+            request: message.bytes.to_vec(),
+            gxi,
+            ni,
+            expires: self.expires,
+        }))
+    }
+}
+
+impl Responding {
+    pub fn on_answer(self, sa: &mut Sa, cx: &mut Context, ticket: Ticket, answer: Answer) -> Next {
+        let (true, Answer::Responded(result)) = (ticket == self.ticket, answer) else {
+            return Ok(State::MainResponding(self));
+        };
+        let Self { chosen, gxi, ni, .. } = self;
+        let nr = cx.rng.bytes::<32>().to_vec();
+        let made = result.and_then(|(gxr, shared)| {
+            let skeyid = auth::skeyid(cx.provider, &chosen, &ni, &nr)?;
+            let agreed = Agreed {
+                shared: &shared,
+                cookies: (sa.spi_i, sa.spi_r),
+                publics: (&gxi, &gxr),
+            };
+            let isakmp = Isakmp::new(cx.provider, chosen.suite, skeyid, &agreed)?;
+            Ok((gxr, isakmp))
+        });
+        let (gxr, isakmp) = match made {
+            Ok(made) => made,
+            Err(e) => {
+                let cause = Cause::KeyExchange(format!("{}: {e}", chosen.suite.group));
+                return refuse(Refusal::new(Party::Us, cause));
+            }
+        };
+        if cx.key_log {
+            let entry = isakmp.key_log(sa.spi_i);
+            cx.out.push_back(crate::output::Output::KeyLog(entry));
+        }
+        let mut chain = Chain::new();
+        chain.ke(&gxr);
+        chain.nonce(&nr);
+        nat::push(&mut chain, sa, cx, &chosen);
+        let bytes = Plain::message(sa, ExchangeType::V1_MAIN, 0, &chain);
+        sa.send(cx, bytes.clone(), Plain::describe(sa, ExchangeType::V1_MAIN, 0, &chain));
+        Ok(State::MainReady(Box::new(Ready {
+            chosen,
+            isakmp,
+            publics: Publics { gxi, gxr },
+            last: Last::new(&self.request, &bytes),
+            complained: false,
+            expires: self.expires,
+        })))
+    }
+}
+
+impl Ready {
+    pub fn on_timer(self: Box<Self>, cx: &mut Context) -> Next {
+        if cx.now >= self.expires {
+            return Ok(gone("the peer did not prove itself"));
+        }
+        Ok(State::MainReady(self))
+    }
+
+    pub fn on_message(self: Box<Self>, sa: &mut Sa, cx: &mut Context, message: &Message<'_>) -> Next {
+        if self.last.answers(sa, cx, message.bytes) {
+            return Ok(State::MainReady(self));
+        }
+        let header = message.header;
+        let due = header.exchange == ExchangeType::V1_MAIN && header.message_id == 0;
+        let Some(ciphertext) = message.ciphertext().filter(|_| due) else {
+            sa.dropped(cx, "not main mode message 5, which is encrypted");
+            return Ok(State::MainReady(self));
+        };
+        let opened = self.isakmp.decrypt(&self.isakmp.phase_one, ciphertext);
+        let parsed = opened.as_ref().map(|d| Parsed::inner(header, &d.plain));
+        let (Some(opened), Some(Ok(parsed))) = (&opened, parsed) else {
+            let refusal = Refusal::new(Party::Us, auth::garbage()).look_at(auth::secret_of(&self.chosen.connection));
+            return self.complain(sa, cx, refusal, notices::PAYLOAD_MALFORMED);
+        };
+        let proved = auth::verify_i(&self.isakmp, sa, cx, &self.chosen, &self.publics, &parsed);
+        let (connection, peer) = match proved {
+            Ok(proved) => proved,
+            Err(refusal) => return self.complain(sa, cx, *refusal, notices::AUTHENTICATION_FAILED),
+        };
+        sa.received(cx, message.bytes.len(), parsed.summary(header));
+        // The peer behind a NAT has gone to the other port (RFC 3947 section 4).
+        (sa.path.local, sa.path.remote) = sa.seen;
+        let fresh = parsed.initial_contact();
+        let Self {
+            chosen,
+            mut isakmp,
+            publics,
+            ..
+        } = *self;
+        let id = auth::id_body(&connection.local_id);
+        let hash = auth::hash_r(&isakmp, sa, &chosen, &publics, &id);
+        let mut chain = Chain::new();
+        chain.id(&id);
+        chain.hash(hash.as_bytes());
+        let mut iv = opened.next.clone();
+        let bytes = match seal(&isakmp, &mut iv, sa, ExchangeType::V1_MAIN, 0, &chain) {
+            Ok(bytes) => bytes,
+            Err(e) => return refuse(Refusal::new(Party::Us, Cause::Local(e.to_string()))),
+        };
+        isakmp.phase_one = iv;
+        let parties = Parties {
+            connection,
+            peer: peer.to_string(),
+        };
+        let last = Last::new(message.bytes, &bytes);
+        let summary = Plain::describe(sa, ExchangeType::V1_MAIN, 0, &chain);
+        let state = Established::begin(sa, cx, parties, isakmp, chosen.abilities, last, fresh);
+        sa.send(cx, bytes, summary);
+        Ok(state)
+    }
+
+    /// Anyone can send what proves nothing, so the SA stays for the true peer; its owner is told once.
+    fn complain(mut self: Box<Self>, sa: &mut Sa, cx: &mut Context, refusal: Refusal, notify: NotifyType) -> Next {
+        if self.complained {
+            sa.dropped(cx, "another message that does not prove the peer");
+            return Ok(State::MainReady(self));
+        }
+        self.complained = true;
+        notices::send_clear(sa, cx, notify);
+        Err(Box::new((State::MainReady(self), refusal)))
+    }
+}

@@ -1,0 +1,137 @@
+//! What is said in the clear before phase 1 is complete. Nothing of it is authenticated, so it never changes a state: it is
+//! kept as a hint for the explanation.
+
+use std::net::SocketAddr;
+
+use handfast_wire::header::ExchangeType;
+use handfast_wire::numbers::v1::NotifyType;
+use handfast_wire::v1::Message;
+
+use crate::context::Context;
+use crate::policy::Connection;
+use crate::refusal::{Cause, Party, Refusal};
+use crate::v1::message::{Chain, Parsed, Plain};
+use crate::v1::state::Sa;
+
+/// RFC 2408 section 3.14.1.
+pub(crate) const NO_PROPOSAL_CHOSEN: NotifyType = NotifyType::NO_PROPOSAL_CHOSEN;
+pub(crate) const PAYLOAD_MALFORMED: NotifyType = NotifyType::PAYLOAD_MALFORMED;
+pub(crate) const INVALID_ID_INFORMATION: NotifyType = NotifyType::INVALID_ID_INFORMATION;
+pub(crate) const AUTHENTICATION_FAILED: NotifyType = NotifyType::AUTHENTICATION_FAILED;
+pub(crate) const UNSUPPORTED_EXCHANGE_TYPE: NotifyType = NotifyType::UNSUPPORTED_EXCHANGE_TYPE;
+
+/// A first message that we cannot accept: what its owner is told, and what the sender is.
+pub(crate) struct Rejected {
+    pub refusal: Refusal,
+    pub notify: NotifyType,
+}
+
+pub(crate) fn malformed(cause: Cause) -> Box<Rejected> {
+    Box::new(Rejected {
+        refusal: Refusal::new(Party::Us, cause),
+        notify: PAYLOAD_MALFORMED,
+    })
+}
+
+pub(crate) fn no_connection(cx: &Context, local: SocketAddr, remote: SocketAddr) -> Box<Rejected> {
+    let known = cx.policy.connections.iter().filter(|c| c.versions.answers(1));
+    let refusal = Refusal::new(Party::Us, Cause::NoConnection)
+        .offered(vec![format!("{} from {}, in IKEv1", local.ip(), remote.ip())])
+        .acceptable(known.map(|c| c.pair()).collect());
+    Box::new(Rejected {
+        refusal,
+        notify: NO_PROPOSAL_CHOSEN,
+    })
+}
+
+pub(crate) fn no_proposal(offered: Vec<String>, acceptable: Vec<String>, place: String) -> Box<Rejected> {
+    let refusal = Refusal::new(Party::Us, Cause::NoIkeProposal)
+        .offered(offered)
+        .acceptable(acceptable)
+        .look_at(place);
+    Box::new(Rejected {
+        refusal,
+        notify: NO_PROPOSAL_CHOSEN,
+    })
+}
+
+/// The answer to a rejected first message: one notify in the clear.
+pub(crate) fn rejection(message: &Message<'_>, rejected: &Rejected, message_id: u32) -> Vec<u8> {
+    let mut chain = Chain::new();
+    chain.notify(rejected.notify, &[]);
+    let header = message.header;
+    Plain::with(
+        (header.spi_i, header.spi_r),
+        ExchangeType::V1_INFORMATIONAL,
+        message_id,
+        &chain,
+    )
+}
+
+/// Tells the peer something in the clear.
+pub(crate) fn send_clear(sa: &mut Sa, cx: &mut Context, notify: NotifyType) {
+    let mut chain = Chain::new();
+    chain.notify(notify, &[]);
+    let id = cx.rng.u32() | 1;
+    let bytes = Plain::message(sa, ExchangeType::V1_INFORMATIONAL, id, &chain);
+    sa.send(
+        cx,
+        bytes,
+        Plain::describe(sa, ExchangeType::V1_INFORMATIONAL, id, &chain),
+    );
+}
+
+/// What came while a message in the clear was due.
+pub(crate) enum Expected<'a> {
+    Message(Parsed<'a>),
+    /// Somebody, perhaps the peer, says why not.
+    Notice(Refusal),
+    /// Dropped.
+    Nothing,
+}
+
+/// Reads a message of phase 1 in the clear.
+pub(crate) fn expect<'a>(sa: &Sa, cx: &mut Context, message: &Message<'a>, wanted: ExchangeType) -> Expected<'a> {
+    let header = message.header;
+    if message.ciphertext().is_some() {
+        sa.dropped(cx, "encrypted message before there are keys");
+        return Expected::Nothing;
+    }
+    let parsed = match Parsed::clear(message) {
+        Ok(parsed) => parsed,
+        Err(_) => {
+            sa.dropped(cx, "malformed message");
+            return Expected::Nothing;
+        }
+    };
+    if header.exchange == ExchangeType::V1_INFORMATIONAL {
+        return match parsed.error() {
+            Some(error) => Expected::Notice(Refusal::new(Party::Peer, Cause::NotifiedV1(error))),
+            None => {
+                sa.dropped(cx, "informational message in the clear");
+                Expected::Nothing
+            }
+        };
+    }
+    // RFC 2409 section 5.2: "the Message ID in the ISAKMP header ... MUST be zero" during phase 1.
+    if header.exchange != wanted || header.message_id != 0 {
+        sa.dropped(cx, "not the message that is awaited");
+        return Expected::Nothing;
+    }
+    Expected::Message(parsed)
+}
+
+/// An informational message while our proof is under way: in the clear it names an error; encrypted, it is under keys that
+/// both sides have only if their secrets are the same, and then the peer would have answered.
+pub(crate) fn while_proving(message: &Message<'_>, connection: &Connection) -> Refusal {
+    let clear = message
+        .ciphertext()
+        .is_none()
+        .then(|| Parsed::clear(message).ok())
+        .flatten();
+    let cause = match clear.and_then(|parsed| parsed.error()) {
+        Some(error) => Cause::NotifiedV1(error),
+        None => Cause::Authentication("the peer does not accept our proof: most likely its secret is another".into()),
+    };
+    Refusal::new(Party::Peer, cause).look_at(crate::v1::auth::secret_of(connection))
+}

@@ -1,0 +1,273 @@
+//! The states of an ISAKMP SA (RFC 2409 section 5).
+//!
+//! ```text
+//! main mode, initiator    Offered -> MakingKey -> Exchanged -> Agreeing -> Proving --+-> Established -> Gone
+//! main mode, responder    Answered -> Responding -> Ready ---------------------------+
+//! aggressive, initiator   aggressive::MakingKey -> Sent -> Agreeing -----------------+
+//! aggressive, responder   aggressive_responder::Responding -> Answered --------------+
+//! ```
+//!
+//! Every state may also end in `Gone`.
+
+use std::sync::Arc;
+
+use handfast_crypto::proposal::IkeSuite;
+use handfast_wire::v1::Message;
+
+use crate::context::Context;
+use crate::endpoint::timers::Reason;
+use crate::input::Answer;
+use crate::output::Ticket;
+use crate::policy::Connection;
+use crate::refusal::{Cause, Party, Refusal};
+use crate::retransmit::{Due, Pending};
+use crate::time::Instant;
+use crate::v1::established::Established;
+use crate::v1::vendor::Abilities;
+use crate::v1::{aggressive, aggressive_responder, main_initiator, main_responder};
+
+pub(crate) use crate::sa::{Gone, Parties, Sa, record};
+
+/// A state method's outcome.
+pub(crate) type Next = crate::sa::Next<State>;
+
+/// See the module's diagram.
+pub(crate) enum State {
+    MainOffered(main_initiator::Offered),
+    MainMakingKey(main_initiator::MakingKey),
+    MainExchanged(main_initiator::Exchanged),
+    MainAgreeing(main_initiator::Agreeing),
+    MainProving(Box<main_initiator::Proving>),
+    MainAnswered(main_responder::Answered),
+    MainResponding(main_responder::Responding),
+    MainReady(Box<main_responder::Ready>),
+    AggressiveMakingKey(aggressive::MakingKey),
+    AggressiveSent(aggressive::Sent),
+    AggressiveAgreeing(aggressive::Agreeing),
+    AggressiveResponding(aggressive_responder::Responding),
+    AggressiveAnswered(Box<aggressive_responder::Answered>),
+    Established(Box<Established>),
+    Gone(Gone),
+}
+
+/// Ends with a refusal.
+pub(crate) fn refuse(refusal: Refusal) -> Next {
+    Err(Box::new((gone(refusal.to_string()), refusal)))
+}
+
+/// Ends without one.
+pub(crate) fn gone(reason: impl Into<String>) -> State {
+    State::Gone(Gone { reason: reason.into() })
+}
+
+/// The peer's last message and our answer to it: if it comes again, so does the answer, and nothing runs twice.
+#[derive(Clone, Default)]
+pub(crate) struct Last {
+    pub received: Vec<u8>,
+    pub answer: Vec<u8>,
+}
+
+impl Last {
+    pub fn new(received: &[u8], answer: &[u8]) -> Self {
+        Self {
+            received: received.to_vec(),
+            answer: answer.to_vec(),
+        }
+    }
+
+    /// Answers a repetition; returns whether it was one.
+    pub fn answers(&self, sa: &mut Sa, cx: &mut Context, message: &[u8]) -> bool {
+        let repeated = !self.answer.is_empty() && self.received == message;
+        if repeated {
+            sa.resend(cx, self.answer.clone());
+        }
+        repeated
+    }
+}
+
+/// What is agreed once the SA payloads have been exchanged.
+pub(crate) struct Chosen {
+    pub connection: Arc<Connection>,
+    pub suite: IkeSuite,
+    /// Body of the initiator's SA payload, which HASH_I and HASH_R cover.
+    pub sai_b: Vec<u8>,
+    pub abilities: Abilities,
+}
+
+/// A message of ours that waits for its answer, and what anyone may have sent meanwhile: a complaint counts only if
+/// nothing better comes before the next retransmission, for it is not authenticated.
+pub(crate) struct Waiting {
+    pub pending: Pending,
+    complaint: Option<Refusal>,
+    waiting_for: &'static str,
+}
+
+/// What a waiting state does when its time comes.
+pub(crate) enum Overdue {
+    Wait,
+    End(Box<Refusal>),
+}
+
+impl Waiting {
+    pub fn new(cx: &Context, connection: &Connection, bytes: Vec<u8>, waiting_for: &'static str) -> Self {
+        Self {
+            pending: Pending::new(bytes, cx.now, connection.retransmit),
+            complaint: None,
+            waiting_for,
+        }
+    }
+
+    pub fn complain(&mut self, refusal: Refusal) {
+        self.complaint = Some(refusal);
+    }
+
+    pub fn deadline(&self) -> (Instant, Reason) {
+        (self.pending.due, Reason::Retransmit)
+    }
+
+    pub fn on_timer(&mut self, sa: &mut Sa, cx: &mut Context, connection: &Connection) -> Overdue {
+        if cx.now < self.pending.due {
+            return Overdue::Wait;
+        }
+        if let Some(refusal) = self.complaint.take() {
+            return Overdue::End(Box::new(refusal));
+        }
+        match self.pending.poll(cx.now) {
+            Due::Wait => {}
+            Due::Again => send_again(sa, cx, &self.pending),
+            Due::GiveUp => {
+                let cause = Cause::Timeout {
+                    waiting_for: self.waiting_for,
+                    sent: self.pending.sent,
+                };
+                let refusal = Refusal::new(Party::Peer, cause).look_at(&connection.place);
+                return Overdue::End(Box::new(refusal));
+            }
+        }
+        Overdue::Wait
+    }
+}
+
+/// Sends a message once more and says so.
+pub(crate) fn send_again(sa: &mut Sa, cx: &mut Context, pending: &Pending) {
+    cx.event(crate::event::Event::Retransmitted {
+        sa: sa.id,
+        attempt: pending.sent - 1,
+        next_in: pending.due.since(cx.now),
+    });
+    sa.resend(cx, pending.bytes.clone());
+}
+
+impl State {
+    pub fn on_message(self, sa: &mut Sa, cx: &mut Context, message: &Message<'_>) -> Next {
+        match self {
+            Self::MainOffered(s) => s.on_message(sa, cx, message),
+            Self::MainExchanged(s) => s.on_message(sa, cx, message),
+            Self::MainProving(s) => s.on_message(sa, cx, message),
+            Self::MainAnswered(s) => s.on_message(sa, cx, message),
+            Self::MainReady(s) => s.on_message(sa, cx, message),
+            Self::AggressiveSent(s) => s.on_message(sa, cx, message),
+            Self::AggressiveAnswered(s) => s.on_message(sa, cx, message),
+            Self::Established(s) => s.on_message(sa, cx, message),
+            other => {
+                sa.dropped(cx, "message not expected in this state");
+                Ok(other)
+            }
+        }
+    }
+
+    pub fn on_answer(self, sa: &mut Sa, cx: &mut Context, ticket: Ticket, answer: Answer) -> Next {
+        match self {
+            Self::MainMakingKey(s) => s.on_answer(sa, cx, ticket, answer),
+            Self::MainAgreeing(s) => s.on_answer(sa, cx, ticket, answer),
+            Self::MainResponding(s) => s.on_answer(sa, cx, ticket, answer),
+            Self::AggressiveMakingKey(s) => s.on_answer(sa, cx, ticket, answer),
+            Self::AggressiveAgreeing(s) => s.on_answer(sa, cx, ticket, answer),
+            Self::AggressiveResponding(s) => s.on_answer(sa, cx, ticket, answer),
+            Self::Established(s) => s.on_answer(sa, cx, ticket, answer),
+            other => Ok(other),
+        }
+    }
+
+    pub fn on_timer(self, sa: &mut Sa, cx: &mut Context) -> Next {
+        match self {
+            Self::MainOffered(s) => s.on_timer(sa, cx),
+            Self::MainExchanged(s) => s.on_timer(sa, cx),
+            Self::MainProving(s) => s.on_timer(sa, cx),
+            Self::MainAnswered(s) => s.on_timer(cx),
+            Self::MainReady(s) => s.on_timer(cx),
+            Self::AggressiveSent(s) => s.on_timer(sa, cx),
+            Self::AggressiveAnswered(s) => s.on_timer(sa, cx),
+            Self::Established(s) => s.on_timer(sa, cx),
+            other => Ok(other),
+        }
+    }
+
+    pub fn deadline(&self, sa: &Sa) -> Option<(Instant, Reason)> {
+        match self {
+            Self::MainOffered(s) => Some(s.waiting.deadline()),
+            Self::MainExchanged(s) => Some(s.waiting.deadline()),
+            Self::MainProving(s) => Some(s.waiting.deadline()),
+            Self::MainAnswered(s) => Some((s.expires, Reason::HalfOpen)),
+            Self::MainReady(s) => Some((s.expires, Reason::HalfOpen)),
+            Self::AggressiveSent(s) => Some(s.waiting.deadline()),
+            Self::AggressiveAnswered(s) => Some(s.waiting.deadline()),
+            Self::Established(s) => s.deadline(sa),
+            // These wait for an answer of the driver.
+            Self::MainMakingKey(_)
+            | Self::MainAgreeing(_)
+            | Self::MainResponding(_)
+            | Self::AggressiveMakingKey(_)
+            | Self::AggressiveAgreeing(_)
+            | Self::AggressiveResponding(_)
+            | Self::Gone(_) => None,
+        }
+    }
+
+    /// The connection, where the state knows it for sure.
+    pub fn connection(&self) -> Option<&Arc<Connection>> {
+        match self {
+            Self::MainOffered(s) => Some(&s.connection),
+            Self::MainMakingKey(s) => Some(&s.chosen.connection),
+            Self::MainExchanged(s) => Some(&s.chosen.connection),
+            Self::MainAgreeing(s) => Some(&s.chosen.connection),
+            Self::MainProving(s) => Some(&s.chosen.connection),
+            Self::AggressiveMakingKey(s) => Some(&s.connection),
+            Self::AggressiveSent(s) => Some(&s.connection),
+            Self::AggressiveAgreeing(s) => Some(&s.chosen.connection),
+            Self::Established(s) => Some(&s.parties.connection),
+            Self::MainAnswered(_)
+            | Self::MainResponding(_)
+            | Self::MainReady(_)
+            | Self::AggressiveResponding(_)
+            | Self::AggressiveAnswered(_)
+            | Self::Gone(_) => None,
+        }
+    }
+
+    /// A peer that has not proved itself.
+    pub fn is_half_open(&self) -> bool {
+        matches!(
+            self,
+            Self::MainAnswered(_)
+                | Self::MainResponding(_)
+                | Self::MainReady(_)
+                | Self::AggressiveResponding(_)
+                | Self::AggressiveAnswered(_)
+        )
+    }
+
+    /// An attempt of ours that has not come to our proof.
+    pub fn is_unheard(&self) -> bool {
+        matches!(
+            self,
+            Self::MainOffered(_)
+                | Self::MainMakingKey(_)
+                | Self::MainExchanged(_)
+                | Self::MainAgreeing(_)
+                | Self::AggressiveMakingKey(_)
+                | Self::AggressiveSent(_)
+                | Self::AggressiveAgreeing(_)
+        )
+    }
+}
