@@ -84,6 +84,25 @@ impl Lab {
         (lab, a, b)
     }
 
+    /// Gives the router of [`behind_nat`](Self::behind_nat) another mapping: it forgets those it has, and new ones get
+    /// UDP ports from `first_port` on.
+    pub fn remap(&self, first_port: u16) {
+        let space = |name: &str| {
+            let found = self.spaces.iter().find(|s| s.name.ends_with(name));
+            found.unwrap_or_else(|| panic!("no namespace {name}"))
+        };
+        let (r, b) = (space("-r"), space("-b"));
+        let wire = wire_name(b);
+        let rules = format!(
+            "flush chain ip nat post; add rule ip nat post oifname {wire} ip protocol udp masquerade to :{first_port}-{}",
+            first_port + 99
+        );
+        r.run("nft", &[&rules]);
+        // A masquerading device that goes down takes its mappings along.
+        r.ip(&["link", "set", &wire, "down"]);
+        r.ip(&["link", "set", &wire, "up"]);
+    }
+
     /// Makes a namespace, its loopback device up.
     pub fn namespace(&mut self, name: &str) -> Namespace {
         let space = Namespace {

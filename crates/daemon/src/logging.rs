@@ -96,6 +96,7 @@ impl EventLog {
             Event::Message { sa, .. }
             | Event::Retransmitted { sa, .. }
             | Event::IkeEstablished { sa, .. }
+            | Event::PeerMoved { sa, .. }
             | Event::ChildEstablished { sa, .. }
             | Event::IkeGone { sa, .. } => Some(*sa),
             Event::IkeRekeyed { new, .. } => Some(*new),
@@ -155,6 +156,7 @@ fn write(event: &Event) {
         Event::ChildEstablished { .. } => child_established(event),
         Event::ChildRekeyed { old, new } => info!(old = old.0, new = new.0, "child SA rekeyed"),
         Event::IkeRekeyed { old, new } => info!(old = old.0, new = new.0, "IKE SA rekeyed"),
+        Event::PeerMoved { from, to, .. } => info!(%from, %to, "the NAT before the peer has a new mapping"),
         Event::ChildGone { child, reason } => info!(child = child.0, reason, "child SA gone"),
         Event::IkeGone { reason, .. } => info!(reason, "IKE SA gone"),
         Event::Refused {

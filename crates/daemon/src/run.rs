@@ -191,7 +191,9 @@ impl Daemon {
                     } = self;
                     traffic.inbound_udp(tun, core, edges);
                     traffic.inbound_esp(tun, &mut core.plane, &mut edges.raw);
+                    core.plane_events(now(), edges);
                     traffic.outbound(tun, &mut core.plane, edges);
+                    core.plane_events(now(), edges);
                 }
                 Wake::Answer(ticket, answer) => self.core.feed(now(), Input::Answer(ticket, answer), &mut self.edges),
                 Wake::Call(call) => self.on_call(call).await,

@@ -104,6 +104,15 @@ pub enum Event {
         /// The new child.
         new: ChildId,
     },
+    /// The NAT before the peer has a new mapping: what we send goes there from now on.
+    PeerMoved {
+        /// Whose peer.
+        sa: SaId,
+        /// Where it was.
+        from: SocketAddr,
+        /// Where it is.
+        to: SocketAddr,
+    },
     /// An IKE SA was replaced; its children moved.
     IkeRekeyed {
         /// The old SA.

@@ -40,6 +40,18 @@ impl Path {
         self.remote.set_port(remote_natt_port);
     }
 
+    /// An authentic and new packet of the peer's came from there: if the peer is behind a NAT, that has a new mapping,
+    /// and what we send follows. "A host behind a NAT SHOULD NOT do this type of dynamic address update" (RFC 7296
+    /// section 2.23). Returns whether the path changed.
+    pub fn follow(&mut self, ports: Ports, from: SocketAddr) -> bool {
+        let may = self.nat_remote && !self.nat_local && self.local.port() == ports.natt;
+        if !may || from == self.remote || from.is_ipv4() != self.local.is_ipv4() {
+            return false;
+        }
+        self.remote = from;
+        true
+    }
+
     /// How ESP goes between these addresses.
     pub fn outer(&self, ports: Ports) -> OuterPath {
         let encapsulation = if self.local.port() == ports.natt {
@@ -91,6 +103,29 @@ mod tests {
         assert_eq!(nat_hash(spi_i, spi_r, initiator)[..4], [0xe4, 0x27, 0x3a, 0xef]);
         let responder = "192.168.0.2:500".parse().unwrap_or_else(|_| unreachable!());
         assert_eq!(nat_hash(spi_i, spi_r, responder)[..4], [0x6b, 0xfa, 0xb3, 0x09]);
+    }
+
+    #[test]
+    fn only_a_peer_behind_a_nat_is_followed_and_only_by_one_that_is_not() {
+        let address = |text: &str| text.parse::<SocketAddr>().unwrap_or_else(|_| unreachable!());
+        let fresh = |nat_local, nat_remote| Path {
+            nat_local,
+            nat_remote,
+            ..Path::new(address("192.0.2.1:4500"), address("192.0.2.2:1024"))
+        };
+        let elsewhere = address("192.0.2.3:1025");
+        for (nat_local, nat_remote) in [(false, false), (true, false), (true, true)] {
+            let mut path = fresh(nat_local, nat_remote);
+            assert!(!path.follow(Ports::default(), elsewhere));
+            assert_eq!(path, fresh(nat_local, nat_remote));
+        }
+        let mut path = fresh(false, true);
+        assert!(!path.follow(Ports::default(), path.remote));
+        assert!(!path.follow(Ports::default(), address("[2001:db8::1]:1025")));
+        assert!(path.follow(Ports::default(), elsewhere));
+        assert_eq!(path.remote, elsewhere);
+        path.local.set_port(500);
+        assert!(!path.follow(Ports::default(), address("192.0.2.3:1026")));
     }
 
     #[test]

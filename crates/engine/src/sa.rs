@@ -1,5 +1,6 @@
 //! What is known of an IKE SA whatever its version and state.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,7 +39,9 @@ pub(crate) struct Sa {
     pub spi_r: Spi,
     pub path: Path,
     /// Where the message at hand came to and from; the path follows it once it is authenticated.
-    pub seen: (std::net::SocketAddr, std::net::SocketAddr),
+    pub seen: (SocketAddr, SocketAddr),
+    /// Where the request came to and from that is not answered yet, once it was found authentic.
+    pub asked: Option<(SocketAddr, SocketAddr)>,
     pub created: Instant,
     pub messages: u64,
     /// No other SA with this peer exists, so INITIAL_CONTACT may be said (RFC 7296 section 2.4).
@@ -57,37 +60,73 @@ pub(crate) struct Parties {
 impl Sa {
     /// Sends an IKE message of ours and reports it.
     pub fn send(&mut self, cx: &mut Context, bytes: impl Into<Datagrams>, summary: String) {
-        let bytes = bytes.into();
+        let ends = (self.path.local, self.path.remote);
+        self.send_between(cx, ends, &bytes.into(), summary);
+    }
+
+    /// The same of an answer: it goes where the request came from, "even if the source port is not 500 or 4500"
+    /// (RFC 7296 section 2.11).
+    pub fn answer(&mut self, cx: &mut Context, bytes: impl Into<Datagrams>, summary: String) {
+        let ends = self.asked.take().unwrap_or((self.path.local, self.path.remote));
+        self.send_between(cx, ends, &bytes.into(), summary);
+    }
+
+    fn send_between(&mut self, cx: &mut Context, ends: (SocketAddr, SocketAddr), bytes: &Datagrams, summary: String) {
         self.messages += 1;
         let summary = match bytes.count() {
             1 => summary,
             count => format!("{summary} in {count} fragments"),
         };
         self.report(cx, Direction::Out, summary, bytes.octets());
-        self.resend(cx, bytes);
+        bytes.iter().for_each(|bytes| cx.transmit(self.transmit(ends, bytes)));
     }
 
     /// Sends without reporting: a retransmission.
     pub fn resend(&mut self, cx: &mut Context, bytes: impl Into<Datagrams>) {
         let bytes = bytes.into();
-        bytes.iter().for_each(|bytes| cx.transmit(self.transmit(bytes)));
+        let ends = (self.path.local, self.path.remote);
+        bytes.iter().for_each(|bytes| cx.transmit(self.transmit(ends, bytes)));
     }
 
-    fn transmit(&self, bytes: &[u8]) -> Transmit {
+    /// Answers the message at hand where it came from: an "implementation MUST respond to the address and port from
+    /// which the request was received" (RFC 7296 section 2.11). What else we send does not follow it.
+    pub fn resend_to_seen(&self, cx: &mut Context, bytes: &Datagrams) {
+        bytes
+            .iter()
+            .for_each(|bytes| cx.transmit(self.transmit(self.seen, bytes)));
+    }
+
+    fn transmit(&self, (local, remote): (SocketAddr, SocketAddr), bytes: &[u8]) -> Transmit {
         Transmit {
-            local: self.path.local,
-            remote: self.path.remote,
+            local,
+            remote,
             kind: TransmitKind::Ike,
             bytes: bytes.to_vec(),
         }
     }
 
+    /// The message at hand is authentic and new. Returns whether the path follows it.
+    pub fn follow(&mut self, cx: &mut Context) -> bool {
+        let (local, remote) = self.seen;
+        let from = self.path.remote;
+        if local != self.path.local || !self.path.follow(cx.policy.ports, remote) {
+            return false;
+        }
+        cx.event(Event::PeerMoved {
+            sa: self.id,
+            from,
+            to: remote,
+        });
+        true
+    }
+
     /// Keeps the answer to a request that ends this SA: if it is lost, the peer asks again (RFC 7296 section 2.1).
     /// `request`: its datagram, of fragments the first.
     pub fn farewell(&self, cx: &mut Context, request: &[u8], response: &Datagrams) {
+        let ends = (self.path.local, self.path.remote);
         cx.effects.push(Effect::Farewell(Farewell {
             request: request.to_vec(),
-            answer: response.iter().map(|bytes| self.transmit(bytes)).collect(),
+            answer: response.iter().map(|bytes| self.transmit(ends, bytes)).collect(),
             until: cx.now + FAREWELL,
         }));
     }
@@ -119,7 +158,7 @@ impl Sa {
 
     /// Facts for the store; the caller adds what its state knows.
     pub fn facts(&self, state: &str) -> IkeSaFacts {
-        let end = |a: std::net::SocketAddr| End {
+        let end = |a: SocketAddr| End {
             address: a.ip().to_string(),
             port: a.port(),
             id: String::new(),

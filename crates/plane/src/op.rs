@@ -1,6 +1,6 @@
 //! What a plane is asked to hold: plain data, emitted by the engine.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use handfast_crypto::proposal::EspSuite;
 use handfast_crypto::secret::Secret;
@@ -192,4 +192,12 @@ pub enum PlaneEvent {
     },
     /// First packet received on a new inbound SA.
     FirstInbound(ChildId),
+    /// A packet, authentic and the newest, came from elsewhere than where the child sends to, in UDP: a NAT has a new
+    /// mapping (RFC 7296 section 2.23).
+    Moved {
+        /// Which child.
+        child: ChildId,
+        /// Where it came from.
+        to: SocketAddr,
+    },
 }

@@ -12,5 +12,5 @@ pub mod world;
 
 pub use forger::Forger;
 pub use host::Host;
-pub use network::{Faults, Network};
+pub use network::{Faults, Nat, Network};
 pub use world::World;

@@ -1,7 +1,7 @@
 //! A network that delays, loses, repeats and reorders.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use handfast_engine::{Instant, Transmit};
@@ -21,6 +21,17 @@ pub struct Faults {
     pub cut: bool,
 }
 
+/// A NAT before a host.
+#[derive(Clone, Copy, Debug)]
+pub struct Nat {
+    /// The host behind it.
+    pub inside: IpAddr,
+    /// What it looks like from outside.
+    pub outside: IpAddr,
+    /// By how much its ports are higher outside. Another one is another mapping; what comes for the old one is lost.
+    pub shift: u16,
+}
+
 /// What is under way.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Packet {
@@ -38,6 +49,8 @@ pub struct Packet {
 pub struct Network {
     /// May be changed while it runs.
     pub faults: Faults,
+    /// May be changed while it runs.
+    pub nat: Option<Nat>,
     /// All IKE datagrams ever sent, for tests that look at them.
     pub sent: Vec<Transmit>,
     under_way: BTreeMap<(Instant, u64), Packet>,
@@ -51,6 +64,7 @@ impl Network {
         let rng = ChaCha20Rng::seed_from_u64(seed);
         Self {
             faults: Faults::default(),
+            nat: None,
             sent: vec![],
             under_way: BTreeMap::new(),
             rng,
@@ -73,7 +87,10 @@ impl Network {
     }
 
     /// Takes any packet.
-    pub fn carry(&mut self, now: Instant, packet: Packet) {
+    pub fn carry(&mut self, now: Instant, mut packet: Packet) {
+        if let Some(nat) = self.nat.filter(|nat| nat.inside == packet.from.ip()) {
+            packet.from = SocketAddr::new(nat.outside, packet.from.port() + nat.shift);
+        }
         let copies = if self.chance(self.faults.repeat) { 2 } else { 1 };
         for _ in 0..copies {
             if self.faults.cut || self.chance(self.faults.loss) {
@@ -101,11 +118,19 @@ impl Network {
 
     /// A packet that has arrived.
     pub fn arrived(&mut self, now: Instant) -> Option<Packet> {
-        let first = *self.under_way.keys().next()?;
-        if first.0 > now {
-            None
-        } else {
-            self.under_way.remove(&first)
+        loop {
+            let first = *self.under_way.keys().next()?;
+            if first.0 > now {
+                return None;
+            }
+            let mut packet = self.under_way.remove(&first)?;
+            if let Some(nat) = self.nat.filter(|nat| nat.outside == packet.to.ip()) {
+                match packet.to.port().checked_sub(nat.shift) {
+                    Some(port @ (500 | 4500)) => packet.to = SocketAddr::new(nat.inside, port),
+                    _ => continue,
+                }
+            }
+            return Some(packet);
         }
     }
 

@@ -81,6 +81,11 @@ impl Core {
     pub fn feed(&mut self, now: Instant, input: Input<'_>, around: &mut impl Surroundings) {
         self.engine.handle(now, input);
         self.drain(now, around);
+        self.plane_events(now, around);
+    }
+
+    /// Hands what the plane reports by itself to the engine.
+    pub fn plane_events(&mut self, now: Instant, around: &mut impl Surroundings) {
         while let Some(event) = self.plane.poll_event() {
             self.engine.handle(now, Input::Plane(event));
             self.drain(now, around);

@@ -197,7 +197,8 @@ impl Engine {
     }
 
     fn on_plane(&mut self, event: &PlaneEvent) {
-        let (PlaneEvent::FirstInbound(child) | PlaneEvent::Expiring { child, .. }) = *event;
+        let (PlaneEvent::FirstInbound(child) | PlaneEvent::Expiring { child, .. } | PlaneEvent::Moved { child, .. }) =
+            *event;
         let Some(slot) = self.slots(|s| s.state.has_child(child)).first().copied() else {
             return;
         };
@@ -282,6 +283,7 @@ impl Engine {
             spi_i,
             spi_r,
             seen: (path.local, path.remote),
+            asked: None,
             path,
             created: self.cx.now,
             messages: 0,

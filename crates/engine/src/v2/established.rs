@@ -349,7 +349,7 @@ impl Established {
             if self.channel.is_repetition(message)
                 && let Some(bytes) = self.last_response.clone()
             {
-                sa.resend(cx, bytes);
+                sa.resend_to_seen(cx, &bytes);
             }
             return Ok(State::Established(self));
         }
@@ -367,6 +367,8 @@ impl Established {
         };
         self.last_heard = cx.now;
         self.last_request.clone_from(&opened.datagram);
+        self.follow_path(sa, cx);
+        sa.asked = Some(sa.seen);
         sa.received(cx, opened.size, describe_v2(header, opened.first, &opened.bytes));
         let envelope = self.envelope(sa, header.exchange, true, id);
         let parsed = match Parsed::read(opened.first, &opened.bytes) {
@@ -407,7 +409,7 @@ impl Established {
         };
         self.next_in = envelope.message_id.saturating_add(1);
         self.last_response = Some(bytes.clone());
-        sa.send(cx, bytes, describe_v2(envelope.header(), chain.first(), chain.bytes()));
+        sa.answer(cx, bytes, describe_v2(envelope.header(), chain.first(), chain.bytes()));
     }
 
     /// The SA ends with the last answer, which must survive it.

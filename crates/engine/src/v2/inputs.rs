@@ -127,6 +127,10 @@ impl State {
                 s.advance(sa, cx)
             }
             (state, PlaneEvent::Expiring { hard: true, .. }) => state.close(sa, cx, "a child SA is used up"),
+            (Self::Established(mut s), PlaneEvent::Moved { child, to }) => {
+                s.on_esp_moved(sa, cx, *child, *to);
+                Ok(Self::Established(s))
+            }
             (Self::Established(mut s), PlaneEvent::Expiring { child, .. }) => {
                 s.used_up(cx, *child);
                 Ok(Self::Established(s))

@@ -14,6 +14,7 @@ pub(crate) mod inputs;
 pub(crate) mod install;
 pub(crate) mod lifetimes;
 pub(crate) mod message;
+mod moved;
 mod reload;
 pub(crate) mod rules;
 pub(crate) mod sa_init;

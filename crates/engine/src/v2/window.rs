@@ -165,6 +165,7 @@ impl Established {
             }
         };
         self.last_heard = cx.now;
+        self.follow_path(sa, cx);
         let summary = describe_v2(message.header, opened.first, &opened.bytes);
         sa.received(cx, opened.size, summary);
         let Turn::Waiting(outstanding) = std::mem::replace(&mut self.turn, Turn::Idle) else {

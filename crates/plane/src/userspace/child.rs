@@ -1,5 +1,7 @@
 //! A child: both its SAs, its selectors and counters.
 
+use std::net::IpAddr;
+
 use handfast_esp::transport;
 use handfast_esp::tunnel::{Headers, IPV6_MIN_MTU};
 use handfast_esp::{InboundSa, OutboundSa, OuterHeaders};
@@ -32,6 +34,8 @@ pub(super) struct Receiver {
     /// Whether its first packet has been reported.
     pub heard: bool,
     pub meter: Meter,
+    /// Where its packets come from, if that is elsewhere than where the child sends to and was reported.
+    pub elsewhere: Option<(IpAddr, u16)>,
 }
 
 /// The outbound SA.
@@ -67,6 +71,7 @@ impl Child {
             sa,
             heard: false,
             meter,
+            elsewhere: None,
         });
     }
 
@@ -81,6 +86,9 @@ impl Child {
 
     pub fn set_path(&mut self, path: OuterPath) {
         self.path = path;
+        if let Some(receiver) = &mut self.inbound {
+            receiver.elsewhere = None;
+        }
         self.update_inner_mtu();
     }
 

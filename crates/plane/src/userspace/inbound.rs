@@ -91,6 +91,14 @@ impl UserspacePlane {
             self.events.push_back(PlaneEvent::FirstInbound(child.id));
         }
         let moved = from.filter(|&from| opened.newest && is_elsewhere(&child.path, from));
+        if moved.is_some() && moved != receiver.elsewhere {
+            // Once for each place: until the child's path follows, every packet would say the same.
+            receiver.elsewhere = moved;
+            self.events.extend(moved.map(|to| PlaneEvent::Moved {
+                child: child.id,
+                to: to.into(),
+            }));
+        }
         let place = match child.mode {
             Mode::Tunnel => {
                 let payload = esp.get(opened.payload.clone()).unwrap_or_default();
