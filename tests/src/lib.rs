@@ -7,6 +7,7 @@ pub mod golden;
 pub mod handfast;
 pub mod keys;
 pub mod netns;
+pub mod openssl;
 pub mod peers;
 pub mod process;
 pub mod stream;

@@ -17,6 +17,8 @@ pub enum Peer {
     Tcpdump,
     /// nftables.
     Nft,
+    /// OpenSSL's command.
+    OpenSsl,
 }
 
 impl Peer {
@@ -31,6 +33,7 @@ impl Peer {
             Self::Tshark => &["tshark"],
             Self::Tcpdump => &["tcpdump"],
             Self::Nft => &["nft"],
+            Self::OpenSsl => &["openssl"],
         }
     }
 

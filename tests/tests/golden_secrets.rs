@@ -40,7 +40,11 @@ fn every_secret_is_computed_again_and_everything_opens() {
     for exchange in &recorded {
         match replay(exchange) {
             Outcome::Left(suite) => left.push((exchange.name.as_str(), suite)),
-            Outcome::Done { computed, tally } => {
+            Outcome::Done {
+                computed,
+                tally,
+                signed: _,
+            } => {
                 compare(exchange, &computed);
                 everything_opened(exchange, tally);
                 held.push((exchange.name.as_str(), tally.shared_key_auths, tally.children));

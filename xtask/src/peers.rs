@@ -71,6 +71,12 @@ const PEERS: &[Peer] = &[
         files: &["nft"],
         version: &["nft", "--version"],
     },
+    Peer {
+        name: "openssl",
+        packages: &["openssl"],
+        files: &["openssl"],
+        version: &["openssl", "version"],
+    },
 ];
 
 /// What was found of one peer.

@@ -3,27 +3,34 @@
 //! | question | place |
 //! |---|---|
 //! | What is in a file? | [`bundle`], [`private_key`], [`pem`] |
+//! | How does IKE sign? | [`ikev1`], [`ikev2`] |
 //! | How are new keys made? | [`generate`] |
 //! | What does a certificate say? | [`x509`], [`extensions`], [`name`], [`general_name`] |
 //! | Does it lead to a CA that we trust? | [`path`], [`constraints`] |
 //! | Is it of whom the peer claims to be? | [`names`] |
+//! | Is it revoked? | [`revocation`], [`crl`], [`ocsp`] |
 //! | How is a certificate made? | [`issue`] |
 //! | How is something signed, and checked? | [`sign`], [`verify`], [`algorithm`] |
 
 pub mod algorithm;
 pub mod bundle;
 pub mod constraints;
+pub mod crl;
 pub(crate) mod der;
 pub mod extensions;
 pub mod general_name;
 pub mod generate;
+pub mod ikev1;
+pub mod ikev2;
 pub mod issue;
 pub mod name;
 pub mod names;
+pub mod ocsp;
 pub mod path;
 pub mod pem;
 pub mod private_key;
 pub mod public_key;
+pub mod revocation;
 pub mod sign;
 pub mod time;
 pub mod verify;
@@ -31,6 +38,7 @@ pub mod x509;
 
 pub use algorithm::Scheme;
 pub use bundle::{Bundle, BundleError};
+pub use crl::Crl;
 pub use der::DerError;
 pub use general_name::GeneralName;
 pub use name::{Name, NameError, NamePattern};

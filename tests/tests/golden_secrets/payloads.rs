@@ -17,6 +17,8 @@ pub struct Found {
     pub id_r: Option<Vec<u8>>,
     /// Method and data.
     pub auth: Option<(u8, Vec<u8>)>,
+    /// Data of CERT payloads of X.509.
+    pub certificates: Vec<Vec<u8>>,
 }
 
 /// One proposal; in a response, the choice.
@@ -55,6 +57,7 @@ pub fn find(first: PayloadType, bytes: &[u8]) -> Found {
             Payload::Ke(_) => found.has_ke = true,
             Payload::IdI(_) => found.id_i = Some(raw.body.to_vec()),
             Payload::IdR(_) => found.id_r = Some(raw.body.to_vec()),
+            Payload::Cert(cert) => found.certificates.push(cert.data.to_vec()),
             Payload::Auth(auth) => found.auth = Some((auth.method.0, auth.data.to_vec())),
             _ => {}
         }

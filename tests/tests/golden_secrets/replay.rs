@@ -23,7 +23,23 @@ pub enum Outcome {
     Done {
         computed: Vec<(&'static str, Vec<u8>)>,
         tally: Tally,
+        signed: Vec<Signed>,
     },
+}
+
+/// An AUTH payload that is no shared key's.
+#[derive(Clone, Debug)]
+pub struct Signed {
+    /// Whether the responder sent it.
+    pub response: bool,
+    /// RestOfIDPayload.
+    pub id: Vec<u8>,
+    /// The CERT payloads that came with it.
+    pub certificates: Vec<Vec<u8>>,
+    /// What it is made over.
+    pub octets: Vec<u8>,
+    pub method: u8,
+    pub data: Vec<u8>,
 }
 
 /// How much of each kind was recomputed or opened; fragments count one by one.
@@ -45,6 +61,7 @@ struct Replay<'a> {
     requests: HashMap<(Spi, bool, u32), Found>,
     esp: HashMap<u32, Box<dyn Protect>>,
     left: Option<String>,
+    signed: Vec<Signed>,
 }
 
 /// Replays one recording.
@@ -58,6 +75,7 @@ pub fn replay(exchange: &Exchange) -> Outcome {
         requests: HashMap::new(),
         esp: HashMap::new(),
         left: None,
+        signed: Vec::new(),
     };
     for captured in &exchange.messages {
         let message = Message::parse(&captured.bytes).unwrap();
@@ -84,6 +102,7 @@ pub fn replay(exchange: &Exchange) -> Outcome {
     Outcome::Done {
         computed: replay.computed,
         tally: replay.tally,
+        signed: replay.signed,
     }
 }
 
@@ -197,7 +216,7 @@ impl Replay<'_> {
             sa.child_spi.clone_from(&offer.spi);
         }
         if let Some((method, data)) = &found.auth {
-            self.auth(index, response, *method, data);
+            self.auth(index, response, *method, data, &found.certificates);
         }
         if let Some(choice) = found.proposals.first().filter(|_| response) {
             if self.exchange.dumps("PPK").next().is_some() {
@@ -210,7 +229,7 @@ impl Replay<'_> {
     }
 
     /// AUTH of whoever sent this message (RFC 7296 section 2.15).
-    fn auth(&mut self, index: usize, response: bool, method: u8, data: &[u8]) {
+    fn auth(&mut self, index: usize, response: bool, method: u8, data: &[u8], certificates: &[Vec<u8>]) {
         let sa = &self.sas[index];
         let (prf, init) = (sa.prf, sa.init.clone());
         let (mut sk_p, id, message, nonce) = if response {
@@ -227,6 +246,14 @@ impl Replay<'_> {
         let octets = [&message, &nonce, maced_id.as_bytes()].concat();
         self.push("octets = message + nonce + prf(Sk_px, IDx')", &octets);
         if method != AuthMethod::SHARED_KEY.0 {
+            self.signed.push(Signed {
+                response,
+                id,
+                certificates: certificates.to_vec(),
+                octets,
+                method,
+                data: data.to_vec(),
+            });
             return;
         }
         let secret = self.given("secret");

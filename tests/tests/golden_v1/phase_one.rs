@@ -155,8 +155,12 @@ impl Isakmp {
                 ecdsa::verifies(certificate, hash.as_bytes(), proof),
                 "signature of {name}"
             );
+            let own = handfast_auth::certificate::Certificate::from_der(certificate).unwrap();
+            let verify = |hash: &[u8]| handfast_auth::certificate::ikev1::verify(own.key().unwrap(), 9, hash, proof);
+            assert_eq!(verify(hash.as_bytes()), Ok(()));
             let mut other = hash.as_bytes().to_vec();
             other[31] ^= 1;
+            assert!(verify(&other).is_err());
             assert!(!ecdsa::verifies(certificate, &other, proof));
             replay.tally.verified += 1;
         } else {

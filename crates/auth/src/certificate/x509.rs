@@ -154,6 +154,16 @@ impl Certificate {
         Hash::Sha1.digest(&[self.spki()])
     }
 
+    /// A hash of the bits of the key, by which OCSP names it (RFC 6960 section 4.1.1).
+    pub(crate) fn key_hash(&self, hash: Hash) -> Vec<u8> {
+        let bits = || {
+            let mut spki = Der::new(self.spki()).sequence("subjectPublicKeyInfo")?;
+            spki.any("algorithm")?;
+            spki.octet_bits("subjectPublicKey")
+        };
+        hash.digest(&[bits().unwrap_or_default()])
+    }
+
     /// The public key.
     ///
     /// # Errors
