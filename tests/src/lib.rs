@@ -4,6 +4,7 @@ pub mod capture;
 pub mod charon_log;
 pub mod connection;
 pub mod golden;
+pub mod guest;
 pub mod handfast;
 pub mod keys;
 pub mod netns;

@@ -19,6 +19,8 @@ pub enum Peer {
     Nft,
     /// OpenSSL's command.
     OpenSsl,
+    /// A Linux kernel with ESP that runs as a process, and what loads its modules.
+    UserModeLinux,
 }
 
 impl Peer {
@@ -34,6 +36,7 @@ impl Peer {
             Self::Tcpdump => &["tcpdump"],
             Self::Nft => &["nft"],
             Self::OpenSsl => &["openssl"],
+            Self::UserModeLinux => &["linux.uml", "/bin/kmod", "/usr/lib/uml/modules"],
         }
     }
 

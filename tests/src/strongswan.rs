@@ -33,15 +33,26 @@ impl StrongSwan {
     /// Starts charon in `space` with several connections loaded and none up.
     pub fn start_all(lab: &Lab, space: &Namespace, connections: &[Connection]) -> Self {
         let conf: String = connections.iter().map(Connection::swanctl_conf).collect();
-        Self::start_conf(lab, space, &conf, &[])
+        Self::start_conf(lab, space, &conf, &[], PLUGINS)
     }
 
     /// The same with further lines in the section `charon` of strongswan.conf.
     pub fn start_with(lab: &Lab, space: &Namespace, connection: &Connection, charon: &[&str]) -> Self {
-        Self::start_conf(lab, space, &connection.swanctl_conf(), charon)
+        Self::start_conf(lab, space, &connection.swanctl_conf(), charon, PLUGINS)
     }
 
-    fn start_conf(lab: &Lab, space: &Namespace, swanctl_conf: &str, charon: &[&str]) -> Self {
+    /// With the ESP of the kernel, which must have it.
+    pub fn start_with_kernel_esp(lab: &Lab, space: &Namespace, connection: &Connection) -> Self {
+        Self::start_conf(
+            lab,
+            space,
+            &connection.swanctl_conf(),
+            &[],
+            &PLUGINS.replace("kernel-libipsec ", ""),
+        )
+    }
+
+    fn start_conf(lab: &Lab, space: &Namespace, swanctl_conf: &str, charon: &[&str], plugins: &str) -> Self {
         let dir = lab
             .dir()
             .join(format!("s-{}", space.name().rsplit('-').next().unwrap_or_default()));
@@ -49,7 +60,7 @@ impl StrongSwan {
         // A second start in the same place must not find the first one's socket and pid file.
         let _ = fs::remove_dir_all(&run);
         fs::create_dir_all(&run).unwrap_or_else(|e| panic!("{}: {e}", run.display()));
-        write(&dir.join("strongswan.conf"), &strongswan_conf(&dir, charon));
+        write(&dir.join("strongswan.conf"), &strongswan_conf(&dir, charon, plugins));
         write(&dir.join("swanctl.conf"), swanctl_conf);
 
         // Several charons on one host: each gets a /run of its own.
@@ -160,11 +171,11 @@ impl StrongSwan {
 
 /// Levels: at 4 of `ike` and `chd` charon logs every key. It goes silent towards an address after some half-open SAs
 /// unless told otherwise, which would spoil tests of failure.
-fn strongswan_conf(dir: &Path, more: &[&str]) -> String {
+fn strongswan_conf(dir: &Path, more: &[&str], plugins: &str) -> String {
     let more = more.join("\n  ");
     format!(
         "charon {{
-  load = {PLUGINS}
+  load = {plugins}
   cookie_threshold = 0
   block_threshold = 0
   {more}

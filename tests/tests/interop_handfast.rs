@@ -11,6 +11,8 @@ use handfast_tests::netns::Lab;
 use handfast_tests::tshark::judge_dir;
 
 const SOON: Duration = Duration::from_secs(10);
+/// tshark 4.0 knows no extended sequence numbers, which the defaults prefer.
+const ESP: &str = "aes128gcm16";
 
 /// Both ends of a connection, a capture of what goes between, 100 pings each way, a delete, and the verdict.
 fn tunnel(connection: &Connection, check: impl FnOnce(&Path)) {
@@ -48,7 +50,7 @@ fn tunnel(connection: &Connection, check: impl FnOnce(&Path)) {
 #[test]
 fn protocol_50_without_a_nat() {
     need!(Namespaces, Tshark, Tcpdump);
-    tunnel(&Connection::new("", ""), |capture| {
+    tunnel(&Connection::new("", ESP), |capture| {
         assert!(capture::count(capture, "esp") >= 400);
         assert_eq!(capture::count(capture, capture::ESP_IN_UDP), 0);
     });
@@ -58,7 +60,7 @@ fn protocol_50_without_a_nat() {
 fn udp_where_it_is_wanted() {
     need!(Namespaces, Tshark, Tcpdump);
     tunnel(
-        &Connection::new("", "").with("udp_encapsulation = \"always\""),
+        &Connection::new("", ESP).with("udp_encapsulation = \"always\""),
         |capture| {
             assert_eq!(capture::count(capture, "esp"), 0);
             assert!(capture::count(capture, capture::ESP_IN_UDP) >= 400);
@@ -69,7 +71,7 @@ fn udp_where_it_is_wanted() {
 #[test]
 fn ipv6_in_ipv6_as_protocol_50() {
     need!(Namespaces, Tshark, Tcpdump);
-    tunnel(&Connection::new("", "").outer_v6().inner_v6(), |capture| {
+    tunnel(&Connection::new("", ESP).outer_v6().inner_v6(), |capture| {
         assert!(capture::count(capture, "ip6 and esp") >= 400);
     });
 }
@@ -78,7 +80,7 @@ fn ipv6_in_ipv6_as_protocol_50() {
 fn ipv6_in_ipv6_in_udp() {
     need!(Namespaces, Tshark, Tcpdump);
     tunnel(
-        &Connection::new("", "")
+        &Connection::new("", ESP)
             .outer_v6()
             .inner_v6()
             .with("udp_encapsulation = \"always\""),
@@ -92,7 +94,7 @@ fn ipv6_in_ipv6_in_udp() {
 #[test]
 fn ipv4_in_ipv6() {
     need!(Namespaces, Tshark, Tcpdump);
-    tunnel(&Connection::new("", "").outer_v6(), |capture| {
+    tunnel(&Connection::new("", ESP).outer_v6(), |capture| {
         assert!(capture::count(capture, "ip6 and esp") >= 400)
     });
 }
@@ -100,7 +102,7 @@ fn ipv4_in_ipv6() {
 #[test]
 fn ipv6_in_ipv4() {
     need!(Namespaces, Tshark, Tcpdump);
-    tunnel(&Connection::new("", "").inner_v6(), |capture| {
+    tunnel(&Connection::new("", ESP).inner_v6(), |capture| {
         assert!(capture::count(capture, "ip and esp") >= 400)
     });
 }
@@ -263,4 +265,17 @@ fn large_packets_are_fragmented_or_refused_with_the_size_that_fits() {
         "{said}\n{}",
         left.log()
     );
+}
+
+#[test]
+fn extended_sequence_numbers_by_default() {
+    need!(Namespaces);
+    let (lab, a, b) = Lab::pair();
+    let connection = Connection::new("", "");
+    let left = Handfast::start(&lab, &a, &connection.toml());
+    let _right = Handfast::start(&lab, &b, &connection.flipped().toml());
+    left.up("office");
+    let child = &left.sas("office")[0]["children"][0];
+    assert_eq!(child["proposal"], "aes128gcm16-esn", "{child:#}");
+    assert_eq!(a.ping("10.78.1.1", "10.78.2.1", 100, "0.01"), 100);
 }

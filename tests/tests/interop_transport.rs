@@ -11,6 +11,8 @@ use handfast_tests::stream::tcp;
 use handfast_tests::tshark::judge_dir;
 
 const SOON: Duration = Duration::from_secs(10);
+/// tshark 4.0 knows no extended sequence numbers, which the defaults prefer.
+const ESP: &str = "aes128gcm16";
 
 fn whole(connection: Connection) {
     need!(Namespaces, Tshark, Tcpdump);
@@ -53,19 +55,19 @@ fn whole(connection: Connection) {
 
 #[test]
 fn ping_and_tcp_between_the_hosts_over_ipv4() {
-    whole(Connection::new("", "").transport());
+    whole(Connection::new("", ESP).transport());
 }
 
 #[test]
 fn ping_and_tcp_between_the_hosts_over_ipv6() {
-    whole(Connection::new("", "").outer_v6().transport());
+    whole(Connection::new("", ESP).outer_v6().transport());
 }
 
 #[test]
 fn only_what_the_selectors_say_is_protected() {
     need!(Namespaces, Tshark, Tcpdump);
     let (lab, a, b) = Lab::pair();
-    let mut connection = Connection::new("", "").transport();
+    let mut connection = Connection::new("", ESP).transport();
     connection.remote.subnet = "[tcp/443]".into();
     let left = Handfast::start(&lab, &a, &connection.toml());
     let right = Handfast::start(&lab, &b, &connection.flipped().toml());

@@ -77,6 +77,12 @@ const PEERS: &[Peer] = &[
         files: &["openssl"],
         version: &["openssl", "version"],
     },
+    Peer {
+        name: "UML",
+        packages: &["user-mode-linux", "kmod"],
+        files: &["linux.uml", "/bin/kmod", "/usr/lib/uml/modules"],
+        version: &["linux.uml", "--version"],
+    },
 ];
 
 /// What was found of one peer.

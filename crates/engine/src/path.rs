@@ -17,6 +17,8 @@ pub(crate) struct Path {
     pub nat_local: bool,
     /// The peer is behind a NAT (or says so to have ESP in UDP).
     pub nat_remote: bool,
+    /// We want ESP in UDP whatever there is.
+    pub always_udp: bool,
 }
 
 impl Path {
@@ -26,12 +28,18 @@ impl Path {
             remote,
             nat_local: false,
             nat_remote: false,
+            always_udp: false,
         }
     }
 
+    /// Takes over what the connection wants, once that is known.
+    pub fn obey(&mut self, policy: UdpEncapsulation) {
+        self.always_udp = policy == UdpEncapsulation::Always;
+    }
+
     /// Whether IKE and ESP must share the NAT-T ports.
-    pub fn wants_natt(&self, policy: UdpEncapsulation) -> bool {
-        self.nat_local || self.nat_remote || policy == UdpEncapsulation::Always
+    pub fn wants_natt(&self) -> bool {
+        self.nat_local || self.nat_remote || self.always_udp
     }
 
     /// Moves to the NAT-T ports.
@@ -52,9 +60,11 @@ impl Path {
         true
     }
 
-    /// How ESP goes between these addresses.
+    /// How ESP goes between these addresses. A peer may move to the NAT-T ports without a NAT, for it may move elsewhere
+    /// one day (RFC 4555 section 3.3); it then sends ESP as it is, and a kernel's SA takes no other (RFC 7296 section
+    /// 2.23).
     pub fn outer(&self, ports: Ports) -> OuterPath {
-        let encapsulation = if self.local.port() == ports.natt {
+        let encapsulation = if self.local.port() == ports.natt && self.wants_natt() {
             Encapsulation::Udp {
                 local_port: self.local.port(),
                 remote_port: self.remote.port(),
@@ -126,6 +136,25 @@ mod tests {
         assert_eq!(path.remote, elsewhere);
         path.local.set_port(500);
         assert!(!path.follow(Ports::default(), address("192.0.2.3:1026")));
+    }
+
+    #[test]
+    fn esp_goes_in_udp_only_through_a_nat_or_where_that_is_wanted() {
+        let ports = Ports::default();
+        let at = |text: &str| text.parse().unwrap_or_else(|_| unreachable!());
+        let mut path = Path::new(at("192.0.2.1:4500"), at("192.0.2.2:4500"));
+        assert_eq!(path.outer(ports).encapsulation, Encapsulation::Esp);
+        let udp = Encapsulation::Udp {
+            local_port: 4500,
+            remote_port: 4500,
+        };
+        path.obey(UdpEncapsulation::Always);
+        assert_eq!(path.outer(ports).encapsulation, udp);
+        path.obey(UdpEncapsulation::Auto);
+        path.nat_remote = true;
+        assert_eq!(path.outer(ports).encapsulation, udp);
+        path.local.set_port(500);
+        assert_eq!(path.outer(ports).encapsulation, Encapsulation::Esp);
     }
 
     #[test]

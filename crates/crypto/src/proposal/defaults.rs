@@ -54,7 +54,8 @@ impl EspProposal {
                 encr,
                 integ,
                 groups: Vec::new(),
-                esn: Esn::No,
+                // Extended first: a fast SA need not be replaced because its numbers run out.
+                esn: Esn::Either,
             })
             .collect()
     }
@@ -108,8 +109,8 @@ mod tests {
         assert_eq!(
             esp,
             [
-                "aes128gcm16-aes256gcm16-chacha20poly1305",
-                "aes256-aes192-aes128-sha256-sha384-sha512"
+                "aes128gcm16-aes256gcm16-chacha20poly1305-esn-noesn",
+                "aes256-aes192-aes128-sha256-sha384-sha512-esn-noesn"
             ]
         );
         for proposal in ike {
@@ -131,6 +132,6 @@ mod tests {
         assert!(EspProposal::defaults(&with(&[])).is_empty());
         let one = EspProposal::defaults(&with(&default_provider().protects[..1]));
         assert_eq!(one.len(), 1);
-        assert_eq!(one.first().unwrap().to_string(), "aes128gcm16");
+        assert_eq!(one.first().unwrap().to_string(), "aes128gcm16-esn-noesn");
     }
 }

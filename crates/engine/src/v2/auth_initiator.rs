@@ -44,7 +44,8 @@ pub(crate) fn send(from: Agreeing, sa: &mut Sa, cx: &mut Context, mut channel: C
         cx.out
             .push_back(crate::Output::KeyLog(channel.key_log(sa.spi_i, sa.spi_r)));
     }
-    if sa.path.wants_natt(connection.udp_encapsulation) {
+    sa.path.obey(connection.udp_encapsulation);
+    if sa.path.wants_natt() {
         sa.path.float(cx.policy.ports, connection.remote_natt_port);
     }
     let Some(child) = connection.children.first().cloned() else {

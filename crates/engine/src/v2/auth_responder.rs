@@ -188,6 +188,7 @@ impl HalfOpen {
         let mut chain = PayloadChain::new();
         auth::push_id(&mut chain, &connection.local_id, false);
         auth::push_auth(&mut chain, &proof);
+        sa.path.obey(connection.udp_encapsulation);
         let chosen = choose_child(sa, parsed, &connection);
         let parties = Parties {
             connection,
