@@ -192,12 +192,19 @@ impl Namespace {
     /// Sends `count` echo requests, one every `interval` seconds, and says how many were answered.
     #[track_caller]
     pub fn ping(&self, from: &str, to: &str, count: u32, interval: &str) -> u32 {
+        self.ping_of(56, from, to, count, interval)
+    }
+
+    /// The same with this many octets of data in each.
+    pub fn ping_of(&self, octets: u32, from: &str, to: &str, count: u32, interval: &str) -> u32 {
         let mut command = self.command("ping");
         command.args([
             "-n",
             "-q",
             "-W",
             "2",
+            "-s",
+            &octets.to_string(),
             "-c",
             &count.to_string(),
             "-i",
