@@ -124,6 +124,8 @@ impl Lab {
             for address in addresses {
                 space.address(address, &end);
             }
+            // Captures are to see datagrams, not what the device would cut into datagrams.
+            space.ip(&["link", "set", &end, "gso_max_segs", "1"]);
             space.ip(&["link", "set", &end, "up"]);
         }
     }

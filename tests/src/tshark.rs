@@ -144,7 +144,7 @@ impl Verdict {
         if has("Internet Security Association and Key Management Protocol") {
             self.ike += 1;
             // In IKEv1 nothing tells a wrong key but what comes out: every encrypted message has a HASH payload.
-            if has("Encrypted Data (") {
+            if has("Version: 1.0") && has("Encrypted Data (") {
                 self.ike_encrypted += 1;
                 self.ike_good += usize::from(has("Payload: Hash (8)"));
             }
