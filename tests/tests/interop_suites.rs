@@ -173,6 +173,14 @@ fn every_suite(role: Role) {
     let ours = Handfast::start(&lab, &a, &tunnels.iter().map(Connection::toml).collect::<String>());
     let theirs = StrongSwan::start_all(&lab, &b, &flipped);
 
+    for weak in ["3des", "md5", "prfmd5", "modp1024", "modp1536"] {
+        assert!(
+            ours.log().contains(&format!("{weak} is weak")),
+            "no warning of {weak}: {}",
+            ours.log()
+        );
+    }
+
     let mut ran = Vec::new();
     for (suite, tunnel) in SUITES.into_iter().zip(tunnels) {
         let (name, what) = (&tunnel.name, format!("{} / {}", tunnel.ike, tunnel.esp));
