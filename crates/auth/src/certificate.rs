@@ -9,6 +9,7 @@
 //! | Does it lead to a CA that we trust? | [`path`], [`constraints`] |
 //! | Is it of whom the peer claims to be? | [`names`] |
 //! | Is it revoked? | [`revocation`], [`crl`], [`ocsp`] |
+//! | What does the engine ask? | [`peer`] |
 //! | How is a certificate made? | [`issue`] |
 //! | How is something signed, and checked? | [`sign`], [`verify`], [`algorithm`] |
 
@@ -27,6 +28,7 @@ pub mod name;
 pub mod names;
 pub mod ocsp;
 pub mod path;
+pub mod peer;
 pub mod pem;
 pub mod private_key;
 pub mod public_key;
@@ -44,6 +46,7 @@ pub use general_name::GeneralName;
 pub use name::{Name, NameError, NamePattern};
 pub use names::NameRefusal;
 pub use path::{Path, PathPolicy, PathRefusal, Trust, Usage};
+pub use peer::{LocalCertificate, PeerPolicy, PeerProof, PeerQuestion, PeerRefusal, Sent, SignQuestion};
 pub use private_key::{PrivateKey, PrivateKeyError};
 pub use public_key::{Curve, KeyError, PublicKey};
 pub use sign::{Form, LocalSigner, SignError, Signer};

@@ -71,6 +71,11 @@ Exit status: 0 done, 1 no daemon, 2 the file has mistakes and nothing was change
   handfast demo --capture out && WIRESHARK_CONFIG_DIR=out wireshark -r out/demo.pcapng
   handfast demo --break psk       what a wrong secret looks like on both sides")]
     Demo(DemoOptions),
+    /// Make a small CA and certificates, and see why a certificate is or is not accepted
+    Pki {
+        #[command(subcommand)]
+        command: crate::pki::PkiCommand,
+    },
     /// Print the man page
     #[command(hide = true)]
     Man,
@@ -203,6 +208,7 @@ pub fn main() -> ExitCode {
         Cmd::Reload(options) => commands::reload(&options),
         Cmd::Status(options) => commands::status(&options),
         Cmd::Check { file } => commands::check(&file),
+        Cmd::Pki { command } => crate::pki::run(command),
         Cmd::Man => print(|out| crate::man::render(Cli::command(), out)),
         Cmd::Completions { shell } => print(|out| {
             clap_complete::generate(shell, &mut Cli::command(), "handfast", out);

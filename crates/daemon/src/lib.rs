@@ -13,6 +13,7 @@ pub mod logging;
 pub mod man;
 pub mod net;
 pub mod pcapng;
+pub mod pki;
 pub mod reload;
 pub mod run;
 pub mod runtime;

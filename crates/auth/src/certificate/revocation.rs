@@ -129,17 +129,29 @@ pub fn check(
     policy: RevocationPolicy,
     now: Time,
 ) -> Result<(), RevocationRefusal> {
+    check_all(path, &[*evidence], policy, now)
+}
+
+/// The same with evidence from several places.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_all(
+    path: &Path,
+    evidence: &[Evidence<'_>],
+    policy: RevocationPolicy,
+    now: Time,
+) -> Result<(), RevocationRefusal> {
     // CAs first: what a revoked CA says about others is worth nothing.
     let links: Vec<_> = path.links().collect();
     for (certificate, issuer) in links.into_iter().rev() {
         let crls = || {
-            evidence
-                .crls
-                .iter()
-                .map(|crl| crl.status(certificate, issuer, now).map_err(|e| e.to_string()))
+            let all = evidence.iter().flat_map(|evidence| evidence.crls);
+            all.map(|crl| crl.status(certificate, issuer, now).map_err(|e| e.to_string()))
         };
         let answers = || {
-            evidence.ocsp.iter().map(|(response, nonce)| {
+            let all = evidence.iter().flat_map(|evidence| evidence.ocsp);
+            all.map(|(response, nonce)| {
                 ocsp::status(response, certificate, issuer, nonce.as_deref(), now).map_err(|e| e.to_string())
             })
         };
@@ -147,6 +159,18 @@ pub fn check(
         one(certificate, "OCSP", policy.ocsp, answers)?;
     }
     Ok(())
+}
+
+impl RevocationRefusal {
+    pub(super) fn no_path() -> Self {
+        Self {
+            certificate: String::new(),
+            why: Why::NoAnswer {
+                kind: "path",
+                reasons: Vec::new(),
+            },
+        }
+    }
 }
 
 fn one<I>(

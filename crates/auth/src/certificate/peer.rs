@@ -1,0 +1,373 @@
+//! The two questions of authentication by certificate that take long or need I/O, for either version of IKE: make a
+//! signature ([`SignQuestion`]), and judge a peer ([`PeerQuestion`]). Both hold all that is needed, so that whoever
+//! drives the engine can answer them on another thread, and a test in place.
+
+use std::fmt;
+use std::sync::Arc;
+
+use handfast_wire::numbers::{AuthMethod, CertEncoding};
+
+use super::crl::Crl;
+use super::ikev1::{self, SignatureV1Error};
+use super::ikev2::{self, AuthSignatureError, Choice, ChoiceError, Preference, SignatureHashes};
+use super::name::Name;
+use super::names::NameRefusal;
+use super::path::{self, Limits, Path, PathPolicy, PathRefusal, Trust, Usage};
+use super::revocation::{self, Evidence, RevocationPolicy, RevocationRefusal, Source};
+use super::sign::{Form, SignError, Signer};
+use super::time::Time;
+use super::x509::Certificate;
+use crate::identity::Identity;
+use crate::v2::{Proof, ProofContext};
+
+/// Our certificate and its key.
+#[derive(Clone, Debug)]
+pub struct LocalCertificate {
+    /// Our certificate, then its issuers, without a root.
+    pub chain: Vec<Certificate>,
+    /// Signs with its key.
+    pub signer: Arc<dyn Signer>,
+    /// How it signs, where it may choose.
+    pub preference: Preference,
+}
+
+/// Whom we accept as a peer that has a certificate.
+#[derive(Clone, Debug, Default)]
+pub struct PeerPolicy {
+    /// Whom we trust.
+    pub trust: Trust,
+    /// Extended key usages that a peer's certificate may have.
+    pub usage: Usage,
+    /// Whether SHA-1 is accepted, in certificates and AUTH.
+    pub sha1: bool,
+    /// Whether revocation is asked for.
+    pub revocation: RevocationPolicy,
+    /// Bounds of the search for a path.
+    pub limits: Limits,
+}
+
+/// More authorities in certificate requests than these are not looked at (RFC 7296 section 3.7 sets no bound).
+const MOST_REQUESTED: usize = 1024;
+
+impl LocalCertificate {
+    /// Whether one of these hashes of a CERTREQ of IKEv2 is of a CA above our certificate, as far as `trust` and our
+    /// own chain know them.
+    pub fn is_wanted_v2<'a>(&self, hashes: impl Iterator<Item = &'a [u8]>, trust: &Trust) -> bool {
+        let own: Vec<Vec<u8>> = self.authorities(trust).map(Certificate::spki_sha1).collect();
+        hashes
+            .take(MOST_REQUESTED)
+            .any(|hash| own.iter().any(|known| known == hash))
+    }
+
+    /// Whether a CERTREQ of IKEv1 names a CA above our certificate. An empty one names any (RFC 2408 section 3.10).
+    pub fn is_wanted_v1(&self, authority: &[u8]) -> bool {
+        authority.is_empty()
+            || Name::from_der(authority).is_ok_and(|name| self.chain.iter().any(|own| *own.issuer() == name))
+    }
+
+    fn authorities<'a>(&'a self, trust: &'a Trust) -> impl Iterator<Item = &'a Certificate> {
+        let named = |ca: &&Certificate| self.chain.iter().any(|own| own.issuer() == ca.subject());
+        let known = trust.anchors.iter().chain(&trust.intermediates).filter(named);
+        self.chain.iter().skip(1).chain(known)
+    }
+}
+
+impl PeerPolicy {
+    /// Data of the CERTREQ that we send in IKEv2: hashes of the keys of the CAs that we trust.
+    pub fn request_v2(&self) -> Vec<u8> {
+        let cas = self
+            .trust
+            .anchors
+            .iter()
+            .filter(|anchor| anchor.is_ca() || anchor.is_self_issued());
+        cas.take(MOST_REQUESTED).flat_map(Certificate::spki_sha1).collect()
+    }
+
+    /// Data of the CERTREQs that we send in IKEv1: the name of each CA.
+    pub fn requests_v1(&self) -> impl Iterator<Item = &[u8]> {
+        let cas = self
+            .trust
+            .anchors
+            .iter()
+            .filter(|anchor| anchor.is_ca() || anchor.is_self_issued());
+        cas.take(MOST_REQUESTED).map(|ca| ca.subject().as_der())
+    }
+
+    fn at(&self, now: Time) -> PathPolicy {
+        PathPolicy {
+            now,
+            usage: self.usage,
+            sha1: self.sha1,
+            limits: self.limits,
+        }
+    }
+}
+
+/// Makes our proof.
+#[derive(Clone)]
+pub struct SignQuestion {
+    credential: Arc<LocalCertificate>,
+    choice: Choice,
+    octets: Vec<u8>,
+}
+
+impl SignQuestion {
+    /// Our AUTH of IKEv2, for a peer that announced these hashes. `context` is seen from our side.
+    ///
+    /// # Errors
+    /// If our key has no signature that the peer takes.
+    pub fn v2(
+        credential: &Arc<LocalCertificate>,
+        context: &ProofContext<'_>,
+        peer: Option<SignatureHashes>,
+    ) -> Result<Self, ChoiceError> {
+        Ok(Self {
+            choice: ikev2::choose(credential.signer.public_key(), peer, credential.preference)?,
+            octets: ikev2::signed_octets(context),
+            credential: Arc::clone(credential),
+        })
+    }
+
+    /// Our SIG of IKEv1 over HASH_I or HASH_R.
+    ///
+    /// # Errors
+    /// If our key has no method in IKEv1.
+    pub fn v1(credential: &Arc<LocalCertificate>, hash: &[u8]) -> Result<Self, ChoiceError> {
+        let key = credential.signer.public_key();
+        let (method, form) = ikev1::method(key).ok_or_else(|| ChoiceError::NeedsMethod14(key.to_string()))?;
+        Ok(Self {
+            choice: Choice {
+                // Only IKEv2 has a use for it; the numbers of IKEv1 are those of ikev1::method.
+                method: AuthMethod(u8::try_from(method).unwrap_or_default()),
+                form,
+            },
+            octets: hash.to_vec(),
+            credential: Arc::clone(credential),
+        })
+    }
+
+    /// How it signs.
+    pub fn form(&self) -> Form {
+        self.choice.form
+    }
+
+    /// Signs: the answer to the question. It may take long.
+    ///
+    /// # Errors
+    /// What the signer says.
+    pub fn answer(&self) -> Result<Proof, SignError> {
+        let signature = self.credential.signer.sign(self.choice.form, &self.octets)?;
+        Ok(self.choice.proof(&signature))
+    }
+}
+
+impl fmt::Debug for SignQuestion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SignQuestion({})", self.choice.form)
+    }
+}
+
+impl PartialEq for SignQuestion {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.credential, &other.credential) && self.choice == other.choice && self.octets == other.octets
+    }
+}
+
+impl Eq for SignQuestion {}
+
+/// Certificates and what goes with them, as they came in CERT payloads. What is of no use is left out.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Sent {
+    /// X.509 certificates, in order: the first is the peer's own (RFC 7296 section 3.6).
+    pub certificates: Vec<Vec<u8>>,
+    /// CRLs.
+    pub crls: Vec<Vec<u8>>,
+    /// OCSP answers (RFC 4806).
+    pub ocsp: Vec<Vec<u8>>,
+}
+
+impl Sent {
+    /// Adds a CERT payload. Unknown encodings are ignored, and what is more than anybody would look at.
+    pub fn add(&mut self, encoding: CertEncoding, data: &[u8]) {
+        const MOST: usize = 64;
+        let list = match encoding {
+            CertEncoding::X509_SIGNATURE => &mut self.certificates,
+            CertEncoding::CRL => &mut self.crls,
+            CertEncoding::OCSP_CONTENT => &mut self.ocsp,
+            _ => return,
+        };
+        if list.len() < MOST {
+            list.push(data.to_vec());
+        }
+    }
+}
+
+/// What a peer proved itself with.
+#[derive(Clone, PartialEq, Eq)]
+pub enum PeerProof {
+    /// AUTH of IKEv2.
+    V2 {
+        /// Auth Method.
+        method: AuthMethod,
+        /// Authentication Data.
+        data: Vec<u8>,
+        /// What it must be made over: [`ikev2::signed_octets`], seen from the peer's side.
+        octets: Vec<u8>,
+    },
+    /// SIG of IKEv1.
+    V1 {
+        /// The negotiated authentication method.
+        method: u16,
+        /// The signature.
+        signature: Vec<u8>,
+        /// HASH_I or HASH_R of the peer, as we computed it.
+        hash: Vec<u8>,
+    },
+}
+
+/// Judges a peer.
+#[derive(Clone)]
+pub struct PeerQuestion {
+    /// Whom we accept.
+    pub policy: Arc<PeerPolicy>,
+    /// Who the peer says it is.
+    pub identity: Identity,
+    /// What came with it.
+    pub sent: Sent,
+    /// Its proof.
+    pub proof: PeerProof,
+}
+
+/// Why a peer is refused. For our log; the peer hears AUTHENTICATION_FAILED, or its like of IKEv1.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PeerRefusal {
+    /// No certificate.
+    #[error("the peer sent no certificate, and none of {0} is configured")]
+    NoCertificate(String),
+    /// One that cannot be read.
+    #[error("the peer's certificate cannot be read ({0})")]
+    Malformed(super::DerError),
+    /// It is of another.
+    #[error(transparent)]
+    Name(#[from] NameRefusal),
+    /// It leads to nobody whom we trust.
+    #[error(transparent)]
+    Path(#[from] PathRefusal),
+    /// It is revoked, or nobody says.
+    #[error(transparent)]
+    Revocation(#[from] RevocationRefusal),
+    /// The proof is none, in IKEv2.
+    #[error(transparent)]
+    Auth(#[from] AuthSignatureError),
+    /// The proof is none, in IKEv1.
+    #[error(transparent)]
+    Sig(#[from] SignatureV1Error),
+}
+
+/// A peer whose proof and path are good, and about whose revocation nobody was asked yet.
+#[derive(Debug)]
+pub struct Judged {
+    paths: Vec<Path>,
+    crls: Vec<Crl>,
+    ocsp: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    policy: RevocationPolicy,
+}
+
+impl PeerQuestion {
+    /// All but revocation: the certificate is of the identity, leads to a trusted CA, and made the proof.
+    ///
+    /// # Errors
+    /// [`PeerRefusal`].
+    pub fn judge(&self, now: Time) -> Result<Judged, PeerRefusal> {
+        let own = self.own_certificate()?;
+        own.is_of(&self.identity)?;
+        // One that cannot be read is no help, and no harm.
+        let others = self.sent.certificates.iter().skip(1);
+        let others: Vec<Certificate> = others.filter_map(|der| Certificate::from_der(der).ok()).collect();
+        let paths = path::find(&own, &others, &self.policy.trust, &self.policy.at(now))?;
+        // `find` refuses a key that is of no use.
+        if let Ok(key) = own.key() {
+            match &self.proof {
+                PeerProof::V2 { method, data, octets } => {
+                    ikev2::verify(key, *method, data, octets, SignatureHashes::ours(self.policy.sha1))?;
+                }
+                PeerProof::V1 {
+                    method,
+                    signature,
+                    hash,
+                } => ikev1::verify(key, *method, hash, signature)?,
+            }
+        }
+        Ok(Judged {
+            paths,
+            crls: self
+                .sent
+                .crls
+                .iter()
+                .filter_map(|der| Crl::from_der(der).ok())
+                .collect(),
+            ocsp: self.sent.ocsp.iter().map(|response| (response.clone(), None)).collect(),
+            policy: self.policy.revocation,
+        })
+    }
+
+    /// The first that came. Without any, one that is configured may be of this identity.
+    fn own_certificate(&self) -> Result<Certificate, PeerRefusal> {
+        if let Some(der) = self.sent.certificates.first() {
+            return Certificate::from_der(der).map_err(PeerRefusal::Malformed);
+        }
+        let trust = &self.policy.trust;
+        let mut known = trust.anchors.iter().chain(&trust.intermediates);
+        let known = known.find(|certificate| certificate.is_of(&self.identity).is_ok());
+        known
+            .cloned()
+            .ok_or_else(|| PeerRefusal::NoCertificate(format!("\"{}\"", self.identity)))
+    }
+}
+
+impl Judged {
+    /// What may be fetched now, if the policy asks for revocation: of the first path, the peer's certificate first.
+    pub fn sources(&self) -> Vec<Source> {
+        if self.policy == RevocationPolicy::default() {
+            return Vec::new();
+        }
+        self.paths.first().map(revocation::sources).unwrap_or_default()
+    }
+
+    /// The verdict, with what was fetched. A path that is revoked does not speak against another that is not.
+    ///
+    /// # Errors
+    /// Why the first path is refused.
+    pub fn finish(
+        &self,
+        crls: &[Crl],
+        ocsp: &[(Vec<u8>, Option<Vec<u8>>)],
+        now: Time,
+    ) -> Result<&Path, RevocationRefusal> {
+        let mut first = None;
+        for path in &self.paths {
+            let verdicts = [(crls, ocsp), (&self.crls[..], &self.ocsp[..])].map(|(crls, ocsp)| Evidence { crls, ocsp });
+            match revocation::check_all(path, &verdicts, self.policy, now) {
+                Ok(()) => return Ok(path),
+                Err(refusal) => first = first.or(Some(refusal)),
+            }
+        }
+        Err(first.unwrap_or_else(RevocationRefusal::no_path))
+    }
+}
+
+impl fmt::Debug for PeerQuestion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PeerQuestion(\"{}\")", self.identity)
+    }
+}
+
+impl PartialEq for PeerQuestion {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.policy, &other.policy)
+            && (&self.identity, &self.sent, &self.proof) == (&other.identity, &other.sent, &other.proof)
+    }
+}
+
+impl Eq for PeerQuestion {}
