@@ -21,6 +21,15 @@ pub enum Input<'a> {
         /// The message.
         bytes: &'a [u8],
     },
+    /// An IKE message could not be sent at all ("no route to host"). Without this it counts as lost on its way.
+    SendFailed {
+        /// Where it was to be sent from.
+        local: SocketAddr,
+        /// Where to.
+        remote: SocketAddr,
+        /// Why, for people.
+        reason: String,
+    },
     /// The answer to an [`Output::Ask`](crate::Output::Ask). One with an outdated ticket is dropped.
     Answer(Ticket, Answer),
     /// A person or the driver wants something.

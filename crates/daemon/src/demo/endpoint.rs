@@ -99,7 +99,7 @@ struct Around<'a> {
 }
 
 impl Surroundings for Around<'_> {
-    fn transmit(&mut self, transmit: Transmit) {
+    fn transmit(&mut self, transmit: Transmit) -> std::io::Result<()> {
         let mut payload = vec![];
         if transmit.kind == TransmitKind::Ike && transmit.local.port() == self.ports.natt {
             payload.extend_from_slice(&NON_ESP_MARKER);
@@ -109,6 +109,7 @@ impl Surroundings for Around<'_> {
         if let Err(error) = send_ike(self.udp, self.ports, &transmit) {
             self.wire.fault = Some(format!("loopback does not carry: {error}"));
         }
+        Ok(())
     }
 
     fn event(&mut self, event: Event) {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use handfast_crypto::legacy_provider;
 use handfast_crypto::provider::Provider;
 use handfast_engine::event::KeyLog;
+use handfast_engine::output::TransmitKind;
 use handfast_engine::policy::Policy;
 use handfast_engine::refusal::Cause;
 use handfast_engine::{Answer, Engine, EngineConfig, Event, Input, Instant, Output, Question, Ticket, Transmit};
@@ -19,8 +20,8 @@ use super::{answers, seed};
 
 /// What the core hands to its surroundings while it works.
 pub trait Surroundings {
-    /// Send an IKE message or a keepalive.
-    fn transmit(&mut self, transmit: Transmit);
+    /// Send an IKE message or a keepalive. The error is of those that another try would meet too.
+    fn transmit(&mut self, transmit: Transmit) -> std::io::Result<()>;
     /// Something happened.
     fn event(&mut self, event: Event);
     /// Keys for the key log.
@@ -95,7 +96,15 @@ impl Core {
     fn drain(&mut self, now: Instant, around: &mut impl Surroundings) {
         while let Some(output) = self.engine.poll_output() {
             match output {
-                Output::Transmit(transmit) => around.transmit(transmit),
+                Output::Transmit(transmit) => {
+                    let (local, remote, kind) = (transmit.local, transmit.remote, transmit.kind);
+                    if let Err(error) = around.transmit(transmit)
+                        && kind == TransmitKind::Ike
+                    {
+                        let reason = error.to_string();
+                        self.engine.handle(now, Input::SendFailed { local, remote, reason });
+                    }
+                }
                 Output::Ask(ticket, question) => self.ask(now, ticket, question, around),
                 Output::Record(delta) => {
                     if let Err(e) = self.store.record(&delta) {

@@ -1,5 +1,6 @@
 //! The network edges of a daemon: what leaves, and how.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 
 use handfast_engine::event::KeyLog;
@@ -73,10 +74,15 @@ pub struct Edges {
 }
 
 impl Surroundings for Edges {
-    fn transmit(&mut self, transmit: Transmit) {
-        // A datagram that cannot leave is like one lost on its way: the retransmission or its end says so.
-        if let Err(error) = send_ike(&self.udp, self.ports, &transmit) {
-            tracing::warn!(remote = %transmit.remote, %error, "IKE message not sent");
+    fn transmit(&mut self, transmit: Transmit) -> std::io::Result<()> {
+        let Err(error) = send_ike(&self.udp, self.ports, &transmit) else {
+            return Ok(());
+        };
+        tracing::warn!(remote = %transmit.remote, %error, "IKE message not sent");
+        match error.kind() {
+            // A full queue: like a datagram lost on its way, which is sent again.
+            ErrorKind::WouldBlock | ErrorKind::Interrupted => Ok(()),
+            _ => Err(error),
         }
     }
 

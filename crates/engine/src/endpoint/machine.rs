@@ -136,6 +136,14 @@ impl Machine {
         each!(self, s => lift(s.rekey(sa, cx, what)))
     }
 
+    /// Our first message could not leave.
+    pub fn on_send_failed(self, sa: &Sa, why: &str) -> Next<Self> {
+        match self {
+            Self::V2(s) => lift(s.on_send_failed(sa, why)),
+            other @ Self::V1(_) => Ok(other),
+        }
+    }
+
     /// Goes on with whatever waits.
     pub fn advance(self, sa: &mut Sa, cx: &mut Context) -> Next<Self> {
         each!(self, s => lift(s.advance(sa, cx)))

@@ -105,6 +105,7 @@ impl Engine {
         }
         match input {
             Input::Datagram { local, remote, bytes } => self.on_datagram(local, remote, bytes),
+            Input::SendFailed { local, remote, reason } => self.on_send_failed(local, remote, &reason),
             Input::Answer(ticket, answer) => self.on_answer(ticket, answer),
             Input::Command(command) => self.on_command(command),
             Input::Plane(event) => self.on_plane(&event),
@@ -193,6 +194,13 @@ impl Engine {
                 }
                 self.idle_if_done(false);
             }
+        }
+    }
+
+    fn on_send_failed(&mut self, local: SocketAddr, remote: SocketAddr, reason: &str) {
+        let between = |ike: &IkeSa| (ike.sa.path.local, ike.sa.path.remote) == (local, remote);
+        for slot in self.slots(|ike| ike.sa.initiator && between(ike)) {
+            self.step(slot, |state, sa, _| state.on_send_failed(sa, reason));
         }
     }
 

@@ -1,6 +1,7 @@
 //! IKE_AUTH as initiator, with the first child (RFC 7296 section 1.2).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use handfast_auth::identity::Identity;
 use handfast_auth::v2::ProofContext;
@@ -11,9 +12,11 @@ use handfast_wire::v2::{Message, PayloadChain};
 
 use crate::child::sa::{ChildSa, KeyInput, derive};
 use crate::context::Context;
+use crate::endpoint::timers::Reason;
 use crate::policy::Connection;
 use crate::refusal::{Cause, Party, Refusal};
 use crate::retransmit::{Due, Pending};
+use crate::time::Instant;
 use crate::v2::auth;
 use crate::v2::channel::{Arrived, Channel, unsealed};
 use crate::v2::child_offer::Asked;
@@ -23,7 +26,7 @@ use crate::v2::install::Installing;
 use crate::v2::message::{Envelope, Parsed, push_notify};
 use crate::v2::rules;
 use crate::v2::sa_init::Agreeing;
-use crate::v2::state::{Next, Parties, Sa, State, refuse};
+use crate::v2::state::{Next, Parties, Sa, State, gone, refuse};
 
 /// IKE_AUTH sent.
 pub(crate) struct AuthSent {
@@ -35,7 +38,12 @@ pub(crate) struct AuthSent {
     response: Vec<u8>,
     pub asked: Asked,
     pub pending: Pending,
+    /// It is to go, and why: until then the answer is waited for, since without it nothing can be deleted.
+    leaving: Option<(Instant, String)>,
 }
+
+/// How long the answer of a peer is waited for that is to be told of the end.
+const LEAVE: Duration = Duration::from_secs(3);
 
 /// Keys exist: prove who we are and ask for the first child.
 pub(crate) fn send(from: Agreeing, sa: &mut Sa, cx: &mut Context, mut channel: Channel) -> Next {
@@ -104,11 +112,27 @@ pub(crate) fn send(from: Agreeing, sa: &mut Sa, cx: &mut Context, mut channel: C
         response,
         asked,
         pending,
+        leaving: None,
     })))
 }
 
 impl AuthSent {
+    pub fn deadline(&self) -> (Instant, Reason) {
+        let due = (self.pending.due, Reason::Retransmit);
+        let leave = self.leaving.as_ref().map(|(at, _)| (*at, Reason::Shutdown));
+        leave.map_or(due, |leave| leave.min(due))
+    }
+
+    /// The peer may hold the SA to be up, and must hear of its end; but a window of one has no room for another request
+    /// before the answer to this one (RFC 7296 section 2.3).
+    pub fn leave(&mut self, cx: &Context, reason: &str) {
+        self.leaving.get_or_insert_with(|| (cx.now + LEAVE, reason.to_string()));
+    }
+
     pub fn on_timer(mut self: Box<Self>, sa: &mut Sa, cx: &mut Context) -> Next {
+        if let Some((_, reason)) = self.leaving.take_if(|(at, _)| *at <= cx.now) {
+            return Ok(gone(format!("{reason} (the peer did not answer IKE_AUTH)")));
+        }
         match self.pending.poll(cx.now) {
             Due::Wait => {}
             Due::Again => send_again(sa, cx, &self.pending),
@@ -217,6 +241,13 @@ impl AuthSent {
     }
 
     fn take_child(self: Box<Self>, sa: &mut Sa, cx: &mut Context, parsed: &Parsed<'_>, peer: String) -> Next {
+        if let Some((_, reason)) = self.leaving {
+            let connection = self.connection;
+            let mut established = Established::new(cx, Parties { connection, peer }, self.channel, (2, 0));
+            established.close(reason);
+            established.up(sa, cx);
+            return established.advance(sa, cx);
+        }
         let this = *self;
         let child = this.read_child(sa, cx, parsed);
         let parties = Parties {

@@ -61,9 +61,21 @@ impl State {
                 s.advance(sa, cx)
             }
             Self::Installing(s) => s.close(sa, cx, reason),
+            Self::AuthSent(mut s) => {
+                s.leave(cx, reason);
+                Ok(Self::AuthSent(s))
+            }
             // Goes with the SA that keeps it.
             Self::Reserved => Ok(Self::Reserved),
             _ => Ok(gone(reason)),
+        }
+    }
+
+    /// Our first message could not leave.
+    pub fn on_send_failed(self, sa: &Sa, why: &str) -> Next {
+        match self {
+            Self::InitSent(s) => s.on_send_failed(sa, why),
+            other => Ok(other),
         }
     }
 

@@ -222,6 +222,16 @@ impl InitSent {
         Ok(State::InitSent(self))
     }
 
+    /// The first message could not leave: whoever waits for the connection hears why at once. One that is sent again may
+    /// fail, as it may be lost anywhere.
+    pub fn on_send_failed(self, sa: &Sa, why: &str) -> Next {
+        if self.pending.sent > 1 || self.restarts > 0 {
+            return Ok(State::InitSent(self));
+        }
+        let cause = Cause::Local(format!("nothing can be sent to {}: {why}", sa.path.remote));
+        refuse(Refusal::new(Party::Us, cause).look_at(&self.connection.place))
+    }
+
     /// The response. Nothing in it is authenticated: what does not fit is dropped, and the true one may still come.
     pub fn on_message(self, sa: &mut Sa, cx: &mut Context, message: &Message<'_>) -> Next {
         let header = message.header;

@@ -61,7 +61,7 @@ impl State {
     pub fn deadline(&self, sa: &Sa) -> Option<(Instant, Reason)> {
         match self {
             Self::InitSent(s) => Some(s.deadline()),
-            Self::AuthSent(s) => Some((s.pending.due, Reason::Retransmit)),
+            Self::AuthSent(s) => Some(s.deadline()),
             Self::HalfOpen(s) => Some((s.expires, Reason::HalfOpen)),
             Self::Established(s) => s.deadline(sa),
             // These wait for an answer of the driver.
