@@ -100,6 +100,18 @@ fn larger_than_any_datagram_needs_fragments() {
     assert!(world.hosts[0].outbound.is_empty());
     let refusals = world.hosts[0].refusals();
     assert!(refusals[0].contains("fits into no datagram"), "{refusals:?}");
+    // An answer as well as a request.
+    let mut world = world_with(3, |host, c| {
+        c.fragment_size = None;
+        c.remote_id = IdentityPattern::Any;
+        if host == 1 {
+            with_long_names(1, c, 65_500);
+        }
+    });
+    world.command(0, named(true));
+    world.run(Duration::from_secs(2));
+    let refusals = world.hosts[1].refusals();
+    assert!(refusals[0].contains("fits into no datagram"), "{refusals:?}");
 }
 
 #[test]

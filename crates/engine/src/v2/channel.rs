@@ -135,6 +135,14 @@ impl Channel {
         }
     }
 
+    /// The peer has proven itself, and may send more at once.
+    pub fn trust(&mut self) {
+        if let Some(fragmentation) = &mut self.fragmentation {
+            fragmentation.requests.trust();
+            fragmentation.responses.trust();
+        }
+    }
+
     /// Messages larger than this leave in fragments, if the peer supports it.
     pub fn set_largest(&mut self, largest: usize) {
         if let Some(fragmentation) = &mut self.fragmentation {

@@ -20,7 +20,7 @@ use crate::output::{Question, Ticket, Transmit, TransmitKind};
 use crate::refusal::{Cause, Party, Refusal};
 use crate::retransmit::Due;
 use crate::time::Instant;
-use crate::v2::channel::{Arrived, Channel};
+use crate::v2::channel::{Arrived, Channel, unsealed};
 use crate::v2::exchange::collision::Rival;
 use crate::v2::exchange::create_child::{self, Incoming};
 use crate::v2::exchange::{self, Work, rekey_ike_responder};
@@ -81,7 +81,8 @@ pub(crate) struct Established {
 }
 
 impl Established {
-    pub fn new(cx: &mut Context, parties: Parties, channel: Channel, (next_out, next_in): (u32, u32)) -> Self {
+    pub fn new(cx: &mut Context, parties: Parties, mut channel: Channel, (next_out, next_in): (u32, u32)) -> Self {
+        channel.trust();
         let keepalive_due = cx.now + parties.connection.keepalive;
         let ike_rekey_at = cx.rekey_at(parties.connection.rekey);
         Self {
@@ -404,8 +405,14 @@ impl Established {
 
     /// Answers the peer's request and remembers the answer.
     pub fn respond(&mut self, sa: &mut Sa, cx: &mut Context, envelope: Envelope, chain: &PayloadChain) {
-        let Ok(bytes) = self.channel.seal(&envelope, chain) else {
-            return;
+        let bytes = match self.channel.seal(&envelope, chain) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                let connection = &self.parties.connection;
+                let refusal = Refusal::new(Party::Us, unsealed(error)).look_at(&connection.place);
+                cx.refused(Some(sa.id), Some(connection.name.clone()), sa.path.remote, refusal);
+                return;
+            }
         };
         self.next_in = envelope.message_id.saturating_add(1);
         self.last_response = Some(bytes.clone());

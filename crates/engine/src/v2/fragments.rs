@@ -7,8 +7,11 @@ const BEFORE_IKE: usize = 20 + 8 + 4;
 const LONGER_IPV6: usize = 20;
 /// In more pieces than these no message comes that fits into [`MAX_MESSAGE`].
 const MAX_FRAGMENTS: u16 = 1024;
-/// The largest message, by its inner payloads, that is collected.
-const MAX_MESSAGE: usize = 128 * 1024;
+/// The largest message, by its inner payloads, that is collected of a peer that has not proven itself: as much as one
+/// datagram may hold, and some.
+const MAX_UNPROVEN: usize = 72 * 1024;
+/// The largest of all.
+const MAX_MESSAGE: usize = 2 * MAX_UNPROVEN;
 
 /// The largest IKE message for IP datagrams of this size.
 pub(crate) fn largest(datagram: u16, ipv6: bool) -> usize {
@@ -48,9 +51,18 @@ struct Set {
 }
 
 /// Collects the fragments of one message at a time.
-#[derive(Default)]
 pub(crate) struct Collector {
     set: Option<Set>,
+    most: usize,
+}
+
+impl Default for Collector {
+    fn default() -> Self {
+        Self {
+            set: None,
+            most: MAX_UNPROVEN,
+        }
+    }
 }
 
 impl Collector {
@@ -96,7 +108,7 @@ impl Collector {
             first_datagram: vec![],
         });
         set.held += piece.len();
-        if set.held > MAX_MESSAGE {
+        if set.held > self.most {
             return Err("message too large in fragments");
         }
         let Some(place) = usize::from(at.number)
@@ -130,6 +142,11 @@ impl Collector {
     /// How much it holds.
     pub fn octets(&self) -> usize {
         self.set.as_ref().map_or(0, |s| s.held + s.first_datagram.len())
+    }
+
+    /// The peer has proven itself.
+    pub fn trust(&mut self) {
+        self.most = MAX_MESSAGE;
     }
 
     /// The message came whole.
@@ -204,11 +221,14 @@ mod tests {
         assert_eq!(add(&mut collector, at(2, 1, 2), b"ne"), None);
         assert_eq!(add(&mut collector, at(2, 2, 2), b"w").unwrap(), b"new");
         let big = vec![0; 60_000];
-        for n in 1..=2 {
-            assert_eq!(add(&mut collector, at(3, n, 4), &big), None);
+        for fit in [1, 2] {
+            for n in 1..=fit {
+                assert_eq!(add(&mut collector, at(3, n, 4), &big), None);
+            }
+            let position = at(3, fit + 1, 4);
+            assert!(collector.add(position, PayloadType::NONE, big.clone(), b"").is_err());
+            assert!(collector.set.is_none(), "nothing of it is kept");
+            collector.trust();
         }
-        let position = at(3, 3, 4);
-        assert!(collector.add(position, PayloadType::NONE, big, b"").is_err());
-        assert!(collector.set.is_none(), "nothing of it is kept");
     }
 }
