@@ -112,7 +112,7 @@ fn median(figures: &[f64]) -> f64 {
         sorted.get(middle),
         middle.checked_sub(1).and_then(|before| sorted.get(before)),
     ) {
-        (Some(high), Some(low)) if sorted.len() % 2 == 0 => (high + low) / 2.0,
+        (Some(high), Some(low)) if sorted.len().is_multiple_of(2) => (high + low) / 2.0,
         (Some(middle), _) => *middle,
         _ => f64::NAN,
     }
