@@ -1,11 +1,12 @@
 //! The configuration read again while the daemon runs: what differs, what it means, and what is taken over.
 
+use std::collections::HashMap;
 use std::fmt::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use handfast_config::{DaemonConfig, Loaded};
-use handfast_engine::policy::Policy;
+use handfast_engine::policy::{Connection, Policy};
 use handfast_engine::reload::{Effect as OfSas, differences};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -85,9 +86,13 @@ impl Changes {
     /// What turns one configuration into the other.
     pub fn between(before: (&DaemonConfig, &Policy), after: (&DaemonConfig, &Policy)) -> Self {
         let mut connections = vec![];
-        let is_in = |policy: &Policy, name: &str| policy.connections.iter().any(|c| c.name == name);
+        let by_name = |policy: &'_ Policy| -> HashMap<String, Arc<Connection>> {
+            let named = |c: &Arc<Connection>| (c.name.clone(), c.clone());
+            policy.connections.iter().map(named).collect()
+        };
+        let (old_ones, new_ones) = (by_name(before.1), by_name(after.1));
         for new in &after.1.connections {
-            let Some(old) = before.1.connections.iter().find(|c| c.name == new.name) else {
+            let Some(old) = old_ones.get(&new.name) else {
                 connections.push(ConnectionChange::whole(&new.name, What::Added, None));
                 continue;
             };
@@ -112,7 +117,7 @@ impl Changes {
                 });
             }
         }
-        let gone = before.1.connections.iter().filter(|c| !is_in(after.1, &c.name));
+        let gone = before.1.connections.iter().filter(|c| !new_ones.contains_key(&c.name));
         connections.extend(gone.map(|c| ConnectionChange::whole(&c.name, What::Removed, Some(Effect::Reconnect))));
         Self {
             connections,

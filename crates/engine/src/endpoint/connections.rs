@@ -1,5 +1,6 @@
 //! Keeps the connections that should be up, up: attempts, back-off, and what is told of them.
 
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -58,7 +59,10 @@ pub(crate) struct Attempt {
 
 #[derive(Default)]
 pub(crate) struct Supervisor {
-    list: Vec<Entry>,
+    /// By key.
+    list: BTreeMap<u64, Entry>,
+    /// Their keys.
+    names: HashMap<String, u64>,
     next_key: u64,
 }
 
@@ -66,22 +70,21 @@ impl Supervisor {
     /// Takes a policy over. Returns attempts to make, and the names that are gone.
     pub fn configure(&mut self, cx: &mut Context, timers: &mut Timers) -> (Vec<Attempt>, Vec<String>) {
         let connections = cx.policy.connections.clone();
-        let named = |name: &str| connections.iter().any(|c| c.name == name);
-        let gone: Vec<String> = self
-            .list
-            .iter()
-            .filter(|e| !named(&e.connection.name))
-            .map(|e| e.connection.name.clone())
-            .collect();
-        for entry in self.list.iter().filter(|e| gone.contains(&e.connection.name)) {
-            timers.set(Owner::Connection(entry.key), None);
-            let connection = entry.connection.name.clone();
+        let named: HashSet<&str> = connections.iter().map(|c| c.name.as_str()).collect();
+        let is_gone = |e: &&Entry| !named.contains(e.connection.name.as_str());
+        let gone = self.list.values().filter(is_gone);
+        let gone: Vec<String> = gone.map(|e| e.connection.name.clone()).collect();
+        for name in &gone {
+            if let Some(key) = self.names.remove(name) {
+                self.list.remove(&key);
+                timers.set(Owner::Connection(key), None);
+            }
+            let connection = name.clone();
             cx.out.push_back(Output::Record(SaDelta::ConnectionGone { connection }));
         }
-        self.list.retain(|e| !gone.contains(&e.connection.name));
         let mut attempts = vec![];
         for connection in connections {
-            if let Some(entry) = self.list.iter_mut().find(|e| e.connection.name == connection.name) {
+            if let Some(entry) = self.named(&connection.name) {
                 let before = std::mem::replace(&mut entry.connection, connection);
                 let now = &entry.connection;
                 let may = now.remote != Remote::Any;
@@ -113,17 +116,18 @@ impl Supervisor {
             } else {
                 entry.wait(cx);
             }
-            self.list.push(entry);
+            self.names.insert(entry.connection.name.clone(), key);
+            self.list.insert(key, entry);
         }
         (attempts, gone)
     }
 
     fn named(&mut self, name: &str) -> Option<&mut Entry> {
-        self.list.iter_mut().find(|e| e.connection.name == name)
+        self.list.get_mut(self.names.get(name)?)
     }
 
     fn keyed(&mut self, key: u64) -> Option<&mut Entry> {
-        self.list.iter_mut().find(|e| e.key == key)
+        self.list.get_mut(&key)
     }
 
     /// A person wants it up. `is_up`: an SA of it carries traffic and is not being deleted.
@@ -263,7 +267,7 @@ impl Supervisor {
 
     /// Nothing is tried any more.
     pub fn shut_down(&mut self, timers: &mut Timers) {
-        for entry in &mut self.list {
+        for entry in self.list.values_mut() {
             entry.wanted = false;
             entry.renew = false;
             timers.set(Owner::Connection(entry.key), None);

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use handfast_store::delta::SaId;
 
 use crate::context::Context;
+use crate::endpoint::index::Filed;
 use crate::endpoint::machine::Machine;
 use crate::sa::{Next, Sa};
 
@@ -21,6 +22,8 @@ pub(crate) struct IkeSa {
     pub older: Option<Older>,
     /// Places kept for successors.
     pub reserved: Vec<(usize, SaId)>,
+    /// What it is found by.
+    pub filed: Filed,
 }
 
 /// Which SAs a peer that began anew has forgotten.
@@ -40,11 +43,8 @@ impl IkeSa {
             first_from,
             older: None,
             reserved: vec![],
+            filed: Filed::default(),
         }
-    }
-
-    pub fn connection_name(&self) -> Option<&str> {
-        self.connection.as_deref()
     }
 
     /// Replaces the state by what `run` makes of it, and reports a refusal.

@@ -195,9 +195,9 @@ impl Machine {
         each!(self, s => s.is_unheard())
     }
 
-    /// Whether this child belongs to it.
-    pub fn has_child(&self, child: ChildId) -> bool {
-        each!(self, s => s.has_child(child))
+    /// The children that belong to it.
+    pub fn each_child(&self, visit: &mut dyn FnMut(ChildId)) {
+        each!(self, s => s.each_child(visit));
     }
 
     /// Carries traffic and is to stay.

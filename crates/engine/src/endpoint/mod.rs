@@ -5,6 +5,7 @@ mod admission_v1;
 pub(crate) mod choose;
 pub(crate) mod connections;
 pub(crate) mod ike_sa;
+pub(crate) mod index;
 pub(crate) mod machine;
 mod reload;
 pub(crate) mod spi;
@@ -27,6 +28,7 @@ use slab::Slab;
 use crate::context::{Asker, Context, Effect, Farewell};
 use crate::endpoint::connections::{Attempt, Supervisor};
 use crate::endpoint::ike_sa::{IkeSa, Older};
+use crate::endpoint::index::Index;
 use crate::endpoint::machine::Machine;
 use crate::endpoint::spi::{Place, SpiMint};
 use crate::endpoint::strangers::{CookieJar, Strangers};
@@ -62,6 +64,7 @@ pub struct Engine {
     cx: Context,
     mint: SpiMint,
     sas: Slab<IkeSa>,
+    index: Index,
     /// Where a first message's repetitions go: they do not carry our SPI yet.
     first: HashMap<(SocketAddr, Spi), usize>,
     half_open: Strangers,
@@ -84,6 +87,7 @@ impl Engine {
             cx,
             mint,
             sas: Slab::new(),
+            index: Index::default(),
             first: HashMap::new(),
             half_open: Strangers::default(),
             cookies: CookieJar::default(),
@@ -140,8 +144,9 @@ impl Engine {
 
     /// Sizes of everything that could grow, for tests of bounds.
     #[doc(hidden)]
-    pub fn sizes(&self) -> [(&'static str, usize); 8] {
+    pub fn sizes(&self) -> [(&'static str, usize); 9] {
         [
+            ("index", self.index.sizes().into_iter().max().unwrap_or_default()),
             ("SAs", self.sas.len()),
             ("half-open", self.half_open.count()),
             ("sources of half-open", self.half_open.sources()),
@@ -156,10 +161,16 @@ impl Engine {
         ]
     }
 
+    /// Whether the index says of every SA what a look at all of them does, for tests.
+    #[doc(hidden)]
+    pub fn index_agrees(&self) -> bool {
+        self.index.agrees(&self.sas)
+    }
+
     fn configure(&mut self) {
         let (attempts, gone) = self.supervisor.configure(&mut self.cx, &mut self.timers);
         for name in gone {
-            for slot in self.slots(|sa| sa.connection_name() == Some(name.as_str())) {
+            for slot in self.index.of_connection(&name) {
                 self.close(slot, "no longer configured");
             }
         }
@@ -169,17 +180,21 @@ impl Engine {
     fn on_command(&mut self, command: Command) {
         match command {
             Command::Up { connection } => {
-                let carried = |sa: &IkeSa| sa.connection_name() == Some(connection.as_str()) && sa.state.is_up();
-                let is_up = !self.slots(carried).is_empty();
+                let slots = self.index.of_connection(&connection);
+                let is_up = slots
+                    .iter()
+                    .any(|slot| self.sas.get(*slot).is_some_and(|s| s.state.is_up()));
                 let attempt = self.supervisor.up(&mut self.cx, &mut self.timers, &connection, is_up);
                 attempt.into_iter().for_each(|a| self.begin(a));
             }
             Command::Down { connection } => {
                 let sas = self.supervisor.down(&mut self.cx, &mut self.timers, &connection);
                 // Those too that carry no traffic (yet).
-                let concerned =
-                    |sa: &IkeSa| sas.contains(&sa.sa.id) || sa.connection_name() == Some(connection.as_str());
-                for slot in self.slots(concerned) {
+                let mut slots = self.index.of_connection(&connection);
+                slots.extend(sas.iter().filter_map(|id| self.index.of_id(*id)));
+                slots.sort_unstable();
+                slots.dedup();
+                for slot in slots {
                     self.close(slot, "taken down");
                 }
             }
@@ -207,7 +222,7 @@ impl Engine {
     fn on_plane(&mut self, event: &PlaneEvent) {
         let (PlaneEvent::FirstInbound(child) | PlaneEvent::Expiring { child, .. } | PlaneEvent::Moved { child, .. }) =
             *event;
-        let Some(slot) = self.slots(|s| s.state.has_child(child)).first().copied() else {
+        let Some(slot) = self.index.of_child(child) else {
             return;
         };
         self.step(slot, |state, sa, cx| state.on_plane(sa, cx, event));
@@ -252,13 +267,8 @@ impl Engine {
         // It must be the only SA between the two identities, whatever connection another belongs to (RFC 7296
         // section 2.4).
         let wanted = &attempt.connection;
-        let alone = self
-            .slots(|sa| {
-                sa.connection_name() == Some(wanted.name.as_str())
-                    || (sa.state.connection())
-                        .is_some_and(|c| c.local_id == wanted.local_id && c.remote_id == wanted.remote_id)
-            })
-            .is_empty();
+        let alone = self.index.of_connection(&wanted.name).is_empty()
+            && !self.index.has_pair(&wanted.local_id, &wanted.remote_id);
         let path = Path::new(attempt.local, attempt.remote);
         let version = attempt.connection.versions.begins();
         let Some(slot) = self.insert(version, path, true, Spi::ZERO) else {
@@ -298,16 +308,15 @@ impl Engine {
             initial_contact: false,
             version,
         };
-        entry.insert(IkeSa::new(sa, tag));
+        let ike = entry.insert(IkeSa::new(sa, tag));
+        self.index.file(slot, ike);
         Some(slot)
     }
 
+    /// A look at all SAs, for what is rare. The index finds those of a connection or a child.
     fn slots(&self, mut wanted: impl FnMut(&IkeSa) -> bool) -> Vec<usize> {
-        self.sas
-            .iter()
-            .filter(|(_, sa)| wanted(sa))
-            .map(|(slot, _)| slot)
-            .collect()
+        let found = self.sas.iter().filter(|(_, sa)| wanted(sa));
+        found.map(|(slot, _)| slot).collect()
     }
 
     /// Deletes an SA: with the peer if there is one.
@@ -329,7 +338,7 @@ impl Engine {
                     peer,
                 } => {
                     let older = Older { connection, peer };
-                    let Some(slot) = self.slots(|s| s.sa.id == fresh).first().copied() else {
+                    let Some(slot) = self.index.of_id(fresh) else {
                         continue;
                     };
                     if let Some(ike) = self.sas.get_mut(slot) {
@@ -353,7 +362,11 @@ impl Engine {
         let Some(ike) = self.sas.get_mut(fresh) else { return };
         let Some(older) = ike.older.take() else { return };
         let began = ike.sa.created;
-        for slot in self.slots(|s| s.sa.slot != fresh && s.state.is_with(&older.connection, &older.peer, began)) {
+        for slot in self.index.of_connection(&older.connection) {
+            let is_older = |s: &IkeSa| s.state.is_with(&older.connection, &older.peer, began);
+            if slot == fresh || !self.sas.get(slot).is_some_and(is_older) {
+                continue;
+            }
             self.step(slot, |state, sa, cx| Ok(state.abandon(sa, cx, "the peer began anew")));
         }
     }
@@ -373,6 +386,7 @@ impl Engine {
         ike.step(&mut self.cx, run);
         self.begin_successors();
         let Some(ike) = self.sas.get_mut(slot) else { return };
+        self.index.file(slot, ike);
         let (id, is_up) = (ike.sa.id, ike.state.is_up());
         (self.half_open).changed(ike.first_from.ip(), was_half_open, ike.state.is_half_open());
         self.timers.set(Owner::Sa(slot), ike.state.deadline(&ike.sa));
@@ -399,7 +413,9 @@ impl Engine {
     /// The peer's attempt came first: ours, of which it knows nothing that lasts, is not needed any more. One that has
     /// gone on to IKE_AUTH stays, and no longer says that it is the only one.
     fn give_way(&mut self, up: usize, connection: Option<&str>) {
-        for slot in self.slots(|s| s.sa.slot != up && s.connection_name() == connection) {
+        let Some(connection) = connection else { return };
+        let slots = self.index.of_connection(connection);
+        for slot in slots.into_iter().filter(|slot| *slot != up) {
             if let Some(ike) = self.sas.get_mut(slot) {
                 ike.sa.initial_contact = false;
             }
@@ -414,6 +430,7 @@ impl Engine {
 
     fn remove(&mut self, slot: usize, id: SaId, reason: String) {
         let ike = self.sas.remove(slot);
+        self.index.forget(slot, &ike);
         let places = ike.reserved.iter().map(|&(slot, id)| Effect::Release { slot, id });
         self.cx.effects.extend(places);
         self.timers.set(Owner::Sa(slot), None);

@@ -13,7 +13,8 @@ use crate::v2::state::State;
 impl Engine {
     /// A person wants fresh keys.
     pub(super) fn rekey(&mut self, connection: &str, what: Rekey) {
-        let slots = self.slots(|ike| ike.connection_name() == Some(connection) && ike.state.is_up());
+        let is_up = |slot: &usize| self.sas.get(*slot).is_some_and(|ike| ike.state.is_up());
+        let slots: Vec<usize> = self.index.of_connection(connection).into_iter().filter(is_up).collect();
         if slots.is_empty() {
             let reason = format!("{connection:?} is not up, so there is nothing to rekey");
             self.cx.event(Event::CommandFailed { reason });
@@ -52,7 +53,8 @@ impl Engine {
     pub(super) fn release(&mut self, slot: usize, id: handfast_store::delta::SaId) {
         let kept = |ike: &super::IkeSa| ike.sa.id == id && ike.state.is_reserved();
         if self.sas.get(slot).is_some_and(kept) {
-            self.sas.remove(slot);
+            let ike = self.sas.remove(slot);
+            self.index.forget(slot, &ike);
             self.timers.set(Owner::Sa(slot), None);
             self.idle_if_done(false);
         }

@@ -18,7 +18,11 @@ impl Engine {
         };
         let mut estates = vec![];
         let older = if adopt {
-            self.slots(|s| s.sa.slot != slot && s.sa.version == 1 && s.state.is_with(&name, &peer, began))
+            let is_older = |old: &usize| {
+                let ike = self.sas.get(*old).filter(|s| s.sa.slot != slot && s.sa.version == 1);
+                ike.is_some_and(|s| s.state.is_with(&name, &peer, began))
+            };
+            self.index.of_connection(&name).into_iter().filter(is_older).collect()
         } else {
             vec![]
         };

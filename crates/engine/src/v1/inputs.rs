@@ -28,10 +28,12 @@ impl State {
         gone(reason)
     }
 
-    /// Whether this child belongs to it.
-    pub fn has_child(&self, child: ChildId) -> bool {
-        let Self::Established(s) = self else { return false };
-        s.estate.child(child).is_some() || s.exchanges.values().any(|e| e.child() == Some(child))
+    /// The children that belong to it, those that are being made included.
+    pub fn each_child(&self, visit: &mut dyn FnMut(ChildId)) {
+        if let Self::Established(s) = self {
+            s.estate.children.iter().for_each(|c| visit(c.id));
+            s.exchanges.values().filter_map(|e| e.child()).for_each(visit);
+        }
     }
 
     /// Carries traffic and is to stay.

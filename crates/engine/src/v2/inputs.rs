@@ -112,9 +112,11 @@ impl State {
         }
     }
 
-    /// Whether this child belongs to it.
-    pub fn has_child(&self, child: ChildId) -> bool {
-        matches!(self, Self::Established(s) if s.children.iter().any(|c| c.id == child))
+    /// The children that belong to it.
+    pub fn each_child(&self, visit: &mut dyn FnMut(ChildId)) {
+        if let Self::Established(s) = self {
+            s.children.iter().for_each(|c| visit(c.id));
+        }
     }
 
     /// Carries traffic and is to stay.
