@@ -21,6 +21,10 @@ pub enum Peer {
     OpenSsl,
     /// A Linux kernel with ESP that runs as a process, and what loads its modules.
     UserModeLinux,
+    /// The tool that measures throughput.
+    Iperf3,
+    /// The tool that turns offload off.
+    Ethtool,
 }
 
 impl Peer {
@@ -37,6 +41,8 @@ impl Peer {
             Self::Nft => &["nft"],
             Self::OpenSsl => &["openssl"],
             Self::UserModeLinux => &["linux.uml", "/bin/kmod", "/usr/lib/uml/modules"],
+            Self::Iperf3 => &["iperf3", "timeout"],
+            Self::Ethtool => &["ethtool"],
         }
     }
 

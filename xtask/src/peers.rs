@@ -66,6 +66,12 @@ const PEERS: &[Peer] = &[
         version: &["iperf3", "--version"],
     },
     Peer {
+        name: "ethtool",
+        packages: &["ethtool"],
+        files: &["ethtool"],
+        version: &["ethtool", "--version"],
+    },
+    Peer {
         name: "nft",
         packages: &["nftables"],
         files: &["nft"],

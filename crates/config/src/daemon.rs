@@ -18,6 +18,7 @@ impl Default for DaemonConfig {
             cookies: Cookies::Auto,
             tun: "handfast0".into(),
             mtu: None,
+            offload: true,
         }
     }
 }
@@ -76,6 +77,7 @@ pub(crate) fn read(section: Option<Section<'_, '_>>, reader: &mut Reader<'_>) ->
         config.tun = tun;
     }
     config.mtu = s.number(reader, "mtu", 576, 65_535).map(port);
+    config.offload = s.flag(reader, "offload").unwrap_or(config.offload);
     s.finish(reader);
     config
 }

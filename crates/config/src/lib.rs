@@ -70,6 +70,8 @@ pub struct DaemonConfig {
     pub tun: String,
     /// Its MTU; `None` for what fits.
     pub mtu: Option<u16>,
+    /// Whether it exchanges frames that stand for several packets with the host.
+    pub offload: bool,
 }
 
 /// The whole configuration but for what became [`Policy`].

@@ -278,6 +278,7 @@ fn every_key_reaches_the_policy() {
         cookies = "always"
         tun = "vpn0"
         mtu = 1400
+        offload = false
 
         [connection.a]
         local = ["2001:db8::1", "192.0.2.1", "192.0.2.1"]
@@ -310,8 +311,8 @@ fn every_key_reaches_the_policy() {
     );
     let d = &loaded.config.daemon;
     assert_eq!(
-        (d.ike_port, d.natt_port, d.half_open_limit, d.mtu),
-        (1500, 14500, 7, Some(1400))
+        (d.ike_port, d.natt_port, d.half_open_limit, d.mtu, d.offload),
+        (1500, 14500, 7, Some(1400), false)
     );
     assert_eq!(
         (d.tun.as_str(), d.log_level.as_str()),

@@ -155,6 +155,7 @@ fn daemon(before: &DaemonConfig, after: &DaemonConfig) -> Vec<KeyChange> {
         cookies,
         tun,
         mtu,
+        offload,
     } = before;
     let mtu_text = |mtu: &Option<u16>| mtu.map_or_else(|| "what fits".into(), |mtu| mtu.to_string());
     let text = |log| format!("{log:?}").to_lowercase();
@@ -195,6 +196,12 @@ fn daemon(before: &DaemonConfig, after: &DaemonConfig) -> Vec<KeyChange> {
         ("cookies", word(*cookies), word(after.cookies), Effect::Live),
         ("tun", tun.clone(), after.tun.clone(), Effect::Restart),
         ("mtu", mtu_text(mtu), mtu_text(&after.mtu), Effect::Live),
+        (
+            "offload",
+            offload.to_string(),
+            after.offload.to_string(),
+            Effect::Restart,
+        ),
     ];
     let changed = list.into_iter().filter(|(_, before, after, _)| before != after);
     changed

@@ -130,6 +130,7 @@ impl Daemon {
         }
         let tun_settings = TunSettings {
             name: settings.tun.clone(),
+            offload: settings.offload,
             ..TunSettings::default()
         };
         let tun = Tun::open(&tun_settings).map_err(|e| e.to_string())?;

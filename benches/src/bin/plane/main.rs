@@ -17,7 +17,7 @@ Measure the data path between two network namespaces (root; iperf3, ping, taskse
 
     --rounds N       how often each system is measured (5)
     --seconds N      how long each measurement lasts (3)
-    --systems A,B    of: handfast, handfast-50, libipsec, veth (all)
+    --systems A,B    of: handfast, handfast-single, handfast-50, libipsec, veth (all)
     --json           print every figure of every round instead of the tables
     --nice N         priority of the daemons and the traffic tools (0)
 ";

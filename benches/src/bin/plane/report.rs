@@ -81,7 +81,7 @@ fn ratios(rounds: &[Round]) {
                 .collect::<Vec<_>>(),
         )
     };
-    for kind in [Kind::Handfast, Kind::Handfast50] {
+    for kind in [Kind::Handfast, Kind::HandfastSingle, Kind::Handfast50] {
         let times = goodput(kind) / goodput(Kind::LibIpsec);
         let less = price(Kind::LibIpsec) / price(kind);
         if times.is_finite() && less.is_finite() {
@@ -97,11 +97,15 @@ fn of(kind: Kind, rounds: &[Round]) -> impl Iterator<Item = &Round> {
     rounds.iter().filter(move |round| round.kind == kind)
 }
 
-/// Median, smallest, largest.
+/// Median, smallest, largest; without what could not be measured.
 fn spread(figures: &[f64], digits: usize) -> String {
+    let figures: Vec<f64> = figures.iter().copied().filter(|figure| figure.is_finite()).collect();
+    if figures.is_empty() {
+        return "-".into();
+    }
     let least = figures.iter().copied().fold(f64::INFINITY, f64::min);
     let most = figures.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    format!("{:.digits$} ({least:.digits$}..{most:.digits$})", median(figures))
+    format!("{:.digits$} ({least:.digits$}..{most:.digits$})", median(&figures))
 }
 
 fn median(figures: &[f64]) -> f64 {
@@ -154,6 +158,7 @@ mod tests {
         assert_eq!(median(&[3.0, 1.0, 2.0]), 2.0);
         assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), 2.5);
         assert!(median(&[]).is_nan());
-        assert_eq!(spread(&[3.0, 1.0, 2.0], 1), "2.0 (1.0..3.0)");
+        assert_eq!(spread(&[3.0, f64::NAN, 1.0, 2.0], 1), "2.0 (1.0..3.0)");
+        assert_eq!(spread(&[f64::NAN], 1), "-");
     }
 }

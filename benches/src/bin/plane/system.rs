@@ -18,6 +18,8 @@ const ESP: &str = "aes128gcm16";
 pub enum Kind {
     /// Handfast on both sides, ESP in UDP.
     Handfast,
+    /// The same with `offload = false`: the TUN device takes one packet at a time.
+    HandfastSingle,
     /// Handfast on both sides, ESP as IP protocol 50, for which the kernel has no segmentation offload.
     Handfast50,
     /// strongSwan with kernel-libipsec on both sides.
@@ -27,13 +29,20 @@ pub enum Kind {
 }
 
 /// All of them.
-pub const KINDS: [Kind; 4] = [Kind::Handfast, Kind::Handfast50, Kind::LibIpsec, Kind::Veth];
+pub const KINDS: [Kind; 5] = [
+    Kind::Handfast,
+    Kind::HandfastSingle,
+    Kind::Handfast50,
+    Kind::LibIpsec,
+    Kind::Veth,
+];
 
 impl Kind {
     /// As the command line names it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Handfast => "handfast",
+            Self::HandfastSingle => "handfast-single",
             Self::Handfast50 => "handfast-50",
             Self::LibIpsec => "libipsec",
             Self::Veth => "veth",
@@ -77,7 +86,7 @@ impl System {
     pub fn start(kind: Kind, nice: i32) -> Self {
         let (lab, a, b) = Lab::pair();
         let mut tunnel = Connection::new(IKE, ESP);
-        if kind == Kind::Handfast {
+        if matches!(kind, Kind::Handfast | Kind::HandfastSingle) {
             tunnel = tunnel.with("udp_encapsulation = \"always\"");
         }
         let hosts = match kind {
@@ -93,9 +102,11 @@ impl System {
                 let pids = [Some(both[0].pid()), Some(both[1].pid())];
                 (Daemons::StrongSwan { _both: both }, pids)
             }
-            Kind::Handfast | Kind::Handfast50 => {
+            Kind::Handfast | Kind::HandfastSingle | Kind::Handfast50 => {
+                let offload = kind != Kind::HandfastSingle;
                 // The MTU that kernel-libipsec has.
-                let config = |tunnel: &Connection| format!("[daemon]\nmtu = 1400\n{}", tunnel.toml());
+                let config =
+                    |tunnel: &Connection| format!("[daemon]\nmtu = 1400\noffload = {offload}\n{}", tunnel.toml());
                 let both = ends.map(|(space, tunnel)| Handfast::start(&lab, space, &config(&tunnel)));
                 both[0].up(&tunnel.name);
                 both[1].wait_up(&tunnel.name, Duration::from_secs(5));
