@@ -2,6 +2,8 @@
 //! round.
 #![allow(clippy::unwrap_used)]
 
+#[path = "certificates_openssl/forged.rs"]
+mod forged;
 #[path = "certificates_openssl/keys.rs"]
 mod keys;
 #[path = "certificates_openssl/paths.rs"]

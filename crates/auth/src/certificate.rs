@@ -2,7 +2,7 @@
 //!
 //! | question | place |
 //! |---|---|
-//! | What is in a file? | [`bundle`], [`private_key`], [`pem`] |
+//! | What is in a file? | [`bundle`], [`private_key`], [`pem`], [`pkcs12`] |
 //! | How does IKE sign? | [`ikev1`], [`ikev2`] |
 //! | How are new keys made? | [`generate`] |
 //! | What does a certificate say? | [`x509`], [`extensions`], [`name`], [`general_name`] |
@@ -30,6 +30,7 @@ pub mod ocsp;
 pub mod path;
 pub mod peer;
 pub mod pem;
+pub mod pkcs12;
 pub mod private_key;
 pub mod public_key;
 pub mod revocation;

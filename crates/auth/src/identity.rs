@@ -10,6 +10,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use handfast_wire::numbers::IdType;
 
+use crate::certificate::Name;
+
 pub use pattern::IdentityPattern;
 pub use text::IdentityError;
 
@@ -102,8 +104,8 @@ impl Identity {
         }
     }
 
-    /// Whether both name the same: domain names, and the domain of an e-mail address, are compared without case; all
-    /// else octet by octet.
+    /// Whether both name the same: domain names, and the domain of an e-mail address, are compared without case,
+    /// distinguished names as RFC 5280 does, all else octet by octet.
     pub fn same_as(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Fqdn(a), Self::Fqdn(b)) => a.eq_ignore_ascii_case(b),
@@ -113,6 +115,10 @@ impl Identity {
                 }
                 _ => a == b,
             },
+            // RFC 5280 section 7.1: string types, case and white space do not matter.
+            (Self::Dn(a), Self::Dn(b)) => {
+                a == b || matches!((Name::from_der(a), Name::from_der(b)), (Ok(a), Ok(b)) if a == b)
+            }
             _ => self == other,
         }
     }

@@ -125,6 +125,74 @@ fn every_kind_of_file() {
 }
 
 #[test]
+fn pkcs12_bundles() {
+    need!(OpenSsl);
+    let openssl = OpenSsl::new("pkcs12");
+    openssl.write("cnf", "[req]\ndistinguished_name=dn\n[dn]\n");
+    for (kind, made) in KINDS
+        .into_iter()
+        .filter(|(kind, _)| matches!(*kind, "rsa2048" | "ecdsa521" | "ed25519"))
+    {
+        openssl.run(&format!("genpkey {made} -out key"));
+        openssl.run("req -x509 -new -key key -config cnf -subj /CN=other -out other.crt");
+        openssl.run("req -x509 -new -key key -config cnf -subj /CN=bundle -out crt");
+        for way in [
+            "",
+            "-macalg sha1",
+            "-macalg sha512 -iter 10",
+            "-certpbe NONE",
+            "-keypbe NONE",
+            "-nomaciter",
+        ] {
+            openssl.run(&format!(
+                "pkcs12 -export -inkey key -in crt -certfile other.crt -passout pass:gr端n -out p12 {way}"
+            ));
+            let read =
+                |passphrase: &str| Bundle::read(&openssl.read("p12"), Some(&Secret::from(passphrase.as_bytes())));
+            let bundle = read("gr端n").unwrap_or_else(|error| panic!("{kind} {way}: {error}"));
+            assert_eq!(
+                (bundle.keys.len(), bundle.certificates.len(), bundle.crls.len()),
+                (1, 2, 0),
+                "{kind} {way}"
+            );
+            let (key, chain) = bundle.into_identity().unwrap();
+            assert_eq!(
+                (chain[0].key(), chain[0].subject().to_string().as_str()),
+                (Ok(key.public()), "CN=bundle")
+            );
+            let error = read("wrong").unwrap_err().to_string();
+            assert_eq!(error, "the passphrase does not open the PKCS#12 file");
+            assert_eq!(
+                Bundle::read(&openssl.read("p12"), None).unwrap_err().to_string(),
+                "this is a PKCS#12 file and no passphrase is given"
+            );
+            // Each octet is covered by the MAC, or is the MAC.
+            let whole = openssl.read("p12");
+            for at in (0..whole.len()).step_by(97) {
+                let mut changed = whole.clone();
+                changed[at] ^= 1;
+                assert!(
+                    Bundle::read(&changed, Some(&Secret::from("gr端n".as_bytes()))).is_err(),
+                    "octet {at}"
+                );
+            }
+        }
+    }
+    for old in ["-certpbe PBE-SHA1-3DES -keypbe PBE-SHA1-3DES", "-nomac"] {
+        openssl.run(&format!(
+            "pkcs12 -export -inkey key -in crt -passout pass:x -out p12 {old}"
+        ));
+        let error = Bundle::read(&openssl.read("p12"), Some(&Secret::from(&b"x"[..])))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("outdated way; `openssl pkcs12 -legacy") || error.contains("has no MAC"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
 fn keys_made_here_are_valid_there() {
     need!(OpenSsl);
     let openssl = OpenSsl::new("generated-keys");

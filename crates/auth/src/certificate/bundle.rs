@@ -1,9 +1,11 @@
-//! What people keep in files: certificates, chains, keys and CRLs in PEM, several in one file, or one of them in DER.
+//! What people keep in files: certificates, chains, keys and CRLs in PEM, several in one file, or one of them in DER, or
+//! a PKCS#12 bundle.
 
 use handfast_crypto::secret::Secret;
 
 use super::der::DerError;
 use super::pem::{self, PemError};
+use super::pkcs12::{self, Pkcs12Error};
 use super::private_key::{PrivateKey, PrivateKeyError};
 use super::x509::Certificate;
 
@@ -41,8 +43,11 @@ pub enum BundleError {
         /// Why.
         error: PrivateKeyError,
     },
+    /// A PKCS#12 file cannot be used.
+    #[error(transparent)]
+    Pkcs12(#[from] Pkcs12Error),
     /// Neither PEM nor any DER that is known.
-    #[error("this is neither PEM nor the DER of a certificate, CRL or private key")]
+    #[error("this is neither PEM nor the DER of a certificate, CRL, private key or PKCS#12 bundle")]
     Unknown,
 }
 
@@ -85,7 +90,9 @@ impl Bundle {
     }
 
     fn der(&mut self, octets: &[u8], passphrase: Option<&Secret>) -> Result<(), BundleError> {
-        if let Ok(certificate) = Certificate::from_der(octets) {
+        if pkcs12::is_pkcs12(octets) {
+            self.append(pkcs12::read(octets, passphrase)?);
+        } else if let Ok(certificate) = Certificate::from_der(octets) {
             self.certificates.push(certificate);
         } else if let Ok(key) = PrivateKey::from_der(octets) {
             self.keys.push(key);

@@ -200,10 +200,7 @@ impl Attribute {
 
 impl fmt::Display for Attribute {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match TYPES.iter().find(|(_, oid)| *oid == self.oid) {
-            Some((name, _)) => write!(f, "{name}=")?,
-            None => write!(f, "{}=", dotted(&self.oid))?,
-        }
+        text::write_type(f, &self.oid)?;
         match (&self.text, &self.compared) {
             (Some(text), _) => text::write_value(f, text),
             (None, Compared::Octets(tag, octets)) => {

@@ -58,7 +58,7 @@ pub enum PrivateKeyError {
 }
 
 /// A passphrase that is tried is stretched this often at most: a second's work.
-const MOST_ITERATIONS: u32 = 10_000_000;
+pub(super) const MOST_ITERATIONS: u32 = 10_000_000;
 
 impl PrivateKey {
     /// Reads PKCS#8, SEC1 or PKCS#1, whichever it is, not encrypted.

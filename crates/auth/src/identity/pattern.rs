@@ -5,8 +5,10 @@ use std::str::FromStr;
 
 use super::text::IdentityError;
 use super::{Identity, split_email};
+use crate::certificate::{Name, NamePattern};
 
-/// A set of identities: `%any`, one identity, `*.example.net` or `*@example.net`.
+/// A set of identities: `%any`, one identity, `*.example.net`, `*@example.net`, or a distinguished name with `*` in place
+/// of values.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum IdentityPattern {
     /// Every identity: whoever proves the secret.
@@ -17,6 +19,8 @@ pub enum IdentityPattern {
     Suffix(String),
     /// Every e-mail address of exactly this domain.
     EmailDomain(String),
+    /// Every distinguished name that fits.
+    Dn(NamePattern),
 }
 
 impl IdentityPattern {
@@ -29,6 +33,7 @@ impl IdentityPattern {
             (Self::EmailDomain(domain), Identity::Email(address)) => {
                 split_email(address).is_some_and(|(_, of)| of.eq_ignore_ascii_case(domain))
             }
+            (Self::Dn(pattern), Identity::Dn(der)) => Name::from_der(der).is_ok_and(|name| pattern.matches(&name)),
             _ => false,
         }
     }
@@ -55,13 +60,21 @@ impl FromStr for IdentityPattern {
         if text == "%any" {
             return Ok(Self::Any);
         }
+        if text.contains("=*") {
+            let name = text.strip_prefix("dn:").unwrap_or(text);
+            return match name.parse::<NamePattern>() {
+                Ok(pattern) if pattern.has_wildcard() => Ok(Self::Dn(pattern)),
+                Ok(_) => text.parse().map(Self::Exact),
+                Err(error) => Err(IdentityError::new(text, error.why)),
+            };
+        }
         let (domain, pattern): (_, fn(String) -> Self) = match (text.strip_prefix("*."), text.strip_prefix("*@")) {
             (Some(domain), _) => (domain, Self::Suffix),
             (_, Some(domain)) => (domain, Self::EmailDomain),
             _ if text.contains('*') && !text.contains(':') => {
                 return Err(IdentityError::new(
                     text,
-                    "patterns are \"%any\", \"*.domain\" and \"*@domain\"",
+                    "patterns are \"%any\", \"*.domain\", \"*@domain\" and distinguished names with \"=*\"",
                 ));
             }
             _ => return text.parse().map(Self::Exact),
@@ -83,6 +96,7 @@ impl fmt::Display for IdentityPattern {
             Self::Exact(identity) => identity.fmt(f),
             Self::Suffix(domain) => write!(f, "*.{domain}"),
             Self::EmailDomain(domain) => write!(f, "*@{domain}"),
+            Self::Dn(pattern) => write!(f, "dn:{pattern}"),
         }
     }
 }

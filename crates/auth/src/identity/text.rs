@@ -6,14 +6,15 @@
 //! | `gw.example.net`, `@gw.example.net`, `fqdn:gw.example.net` | a domain name |
 //! | `carol@example.net`, `email:carol@example.net` | an e-mail address |
 //! | `keyid:branch-7`, `keyid:0x00ff10` | a key ID, as text or as octets in hexadecimal |
+//! | `dn:C=XX,O=Example,CN=gw`, `C=XX, O=Example, CN=gw` | a distinguished name |
 //! | `dn:0x3000` | a distinguished name, DER in hexadecimal |
 //! | `ipv4:192.0.2.1`, `ipv6:2001:db8::1` | the address |
 //! | `other:13:0x` | any other ID type with its number and data |
 //!
 //! After a prefix (but for hexadecimal) and after `@`, `\x25` stands for the octet 25. What is shown escapes every octet
 //! but letters, digits and `. _ + = ~ / : , @ -`: no identity from the network reaches a log, a terminal or a shell with
-//! a control character, a `%n`, a quote or a `$` in it. What is shown reads back as the same identity, unless it was
-//! longer than [`SHOWN`] octets and was cut.
+//! a control character, a `%n`, a quote or a `$` in it. What is shown reads back as the same identity (a distinguished
+//! name perhaps with other string types), unless it was longer than [`SHOWN`] octets and was cut.
 
 use std::fmt::{self, Write};
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -22,6 +23,7 @@ use std::str::FromStr;
 use handfast_wire::numbers::IdType;
 
 use super::Identity;
+use crate::certificate::{Name, NameError};
 
 /// How many octets of an identity are shown; a stranger's may have 65,000.
 pub const SHOWN: usize = 512;
@@ -64,7 +66,10 @@ impl fmt::Display for Identity {
                 write_text(f, "keyid:", data)
             }
             Self::KeyId(data) => write_hex(f, "keyid:", data),
-            Self::Dn(data) => write_hex(f, "dn:", data),
+            Self::Dn(data) => match plain_name(data) {
+                Some(name) => write!(f, "dn:{name}"),
+                None => write_hex(f, "dn:", data),
+            },
             Self::Other { kind, data } => write_hex(f, &format!("other:{kind}:"), data),
         }
     }
@@ -82,6 +87,7 @@ fn parse(text: &str) -> Result<Identity, String> {
     }
     match text.split_once(':') {
         None => bare(text),
+        Some((kind, _)) if kind.contains('=') => bare(text),
         Some(("fqdn", name)) => fqdn(name),
         Some(("email", name)) => email(&unescape(name)?),
         Some(("ipv4", address)) => address
@@ -96,6 +102,7 @@ fn parse(text: &str) -> Result<Identity, String> {
             let data = if id.starts_with("0x") { hex(id)? } else { unescape(id)? };
             typed(IdType::KEY_ID, &data, "a key ID is not empty")
         }
+        Some(("dn", name)) if name.contains('=') => distinguished(name),
         Some(("dn", der)) => typed(
             IdType::DER_ASN1_DN,
             &hex(der)?,
@@ -126,7 +133,7 @@ fn bare(text: &str) -> Result<Identity, String> {
         );
     }
     if text.contains('=') && !text.contains('@') {
-        return Err("a distinguished name is written \"dn:\" and its DER octets in hexadecimal".into());
+        return distinguished(text);
     }
     if let Some(octet) = text.chars().find(|c| !u8::try_from(*c).is_ok_and(is_plain)) {
         return Err(format!(
@@ -138,6 +145,17 @@ fn bare(text: &str) -> Result<Identity, String> {
     } else {
         fqdn(text)
     }
+}
+
+fn distinguished(name: &str) -> Result<Identity, String> {
+    let name: Name = name.parse().map_err(|error: NameError| error.why)?;
+    Ok(Identity::Dn(name.as_der().to_vec()))
+}
+
+/// A distinguished name as text, if it is short and has only usual characters.
+fn plain_name(der: &[u8]) -> Option<String> {
+    let name = Name::from_der(der).ok().filter(|name| !name.is_empty())?;
+    name.to_plain().filter(|text| text.len() <= SHOWN)
 }
 
 fn fqdn(name: &str) -> Result<Identity, String> {

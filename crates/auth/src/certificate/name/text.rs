@@ -71,17 +71,18 @@ impl FromStr for NamePattern {
 
 impl fmt::Display for NamePattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, (oid, wanted)) in self.0.iter().flatten().enumerate() {
-            if index > 0 {
-                f.write_str(", ")?;
-            }
-            match TYPES.iter().find(|(_, known)| known == oid) {
-                Some((name, _)) => write!(f, "{name}=")?,
-                None => write!(f, "{}=", super::dotted(oid))?,
-            }
-            match wanted {
-                Wanted::Any => f.write_char('*')?,
-                Wanted::Text(text) => write_value(f, text)?,
+        for (index, rdn) in self.0.iter().enumerate() {
+            for (joined, (oid, wanted)) in rdn.iter().enumerate() {
+                match (index, joined) {
+                    (0, 0) => {}
+                    (_, 0) => f.write_str(", ")?,
+                    _ => f.write_char('+')?,
+                }
+                write_type(f, oid)?;
+                match wanted {
+                    Wanted::Any => f.write_char('*')?,
+                    Wanted::Text(text) => write_value(f, text)?,
+                }
             }
         }
         Ok(())
@@ -97,7 +98,7 @@ impl fmt::Debug for NamePattern {
 impl FromStr for Name {
     type Err = NameError;
 
-    /// Country, serial number and qualifier become PrintableStrings, e-mail and domain components IA5Strings, all else
+    /// E-mail addresses and domain components become IA5Strings, what can be a PrintableString becomes one, all else
     /// UTF8Strings (RFC 5280 section 4.1.2.4).
     fn from_str(text: &str) -> Result<Self, NameError> {
         let fail = |why: &str| NameError {
@@ -109,7 +110,7 @@ impl FromStr for Name {
             let mut attributes: Vec<Vec<u8>> = rdn
                 .iter()
                 .map(|(oid, value)| {
-                    let string = element(string_type(oid), &[value.as_bytes()]);
+                    let string = element(string_type(oid, value), &[value.as_bytes()]);
                     element(tag::SEQUENCE, &[&element(tag::OID, &[oid]), &string])
                 })
                 .collect();
@@ -122,10 +123,13 @@ impl FromStr for Name {
     }
 }
 
-fn string_type(oid: &[u8]) -> u8 {
+/// PrintableString where it can be one, as most peers write names that they were given as text.
+fn string_type(oid: &[u8], value: &str) -> u8 {
+    let printable = |octet: u8| octet.is_ascii_alphanumeric() || b" '()+,-./:=?".contains(&octet);
     match oid {
         [0x55, 4, 5 | 6 | 46] => tag::PRINTABLE_STRING,
         EMAIL_ADDRESS | [0x09, 0x92, 0x26, 0x89, 0x93, 0xf2, 0x2c, 0x64, 0x01, 0x19] => tag::IA5_STRING,
+        _ if value.bytes().all(printable) => tag::PRINTABLE_STRING,
         _ => tag::UTF8_STRING,
     }
 }
@@ -227,6 +231,42 @@ fn attribute_type(text: &str) -> Option<Vec<u8>> {
         }));
     }
     (!rest.is_empty()).then_some(oid)
+}
+
+/// `CN=`, or the object identifier in dots.
+pub(super) fn write_type(f: &mut dyn Write, oid: &[u8]) -> fmt::Result {
+    match TYPES.iter().find(|(_, known)| *known == oid) {
+        Some((name, _)) => write!(f, "{name}="),
+        None => write!(f, "{}=", super::dotted(oid)),
+    }
+}
+
+impl Name {
+    /// In characters that mean nothing to a shell, a terminal or a log, `O=Example,CN=a\x20b`, if it reads back as the
+    /// same name so.
+    pub(crate) fn to_plain(&self) -> Option<String> {
+        let mut text = String::new();
+        for (index, rdn) in self.rdns.iter().enumerate() {
+            for (joined, attribute) in rdn.iter().enumerate() {
+                text.push_str(match (index, joined) {
+                    (0, 0) => "",
+                    (_, 0) => ",",
+                    _ => "+",
+                });
+                write_type(&mut text, &attribute.oid).ok()?;
+                for c in attribute.text.as_ref()?.chars() {
+                    match c {
+                        ',' | '+' => text.extend(['\\', c]),
+                        c if c.is_ascii_alphanumeric() || "._=~/:@-".contains(c) => text.push(c),
+                        c if u32::from(c) < 0x100 => write!(text, "\\x{:02x}", u32::from(c)).ok()?,
+                        _ => return None,
+                    }
+                }
+            }
+        }
+        let same = text.parse::<Self>().is_ok_and(|name| name == *self);
+        same.then_some(text)
+    }
 }
 
 /// Quoted so that it reads back, and so that a terminal or log sees no control characters.
