@@ -8,6 +8,8 @@ mod aes;
 mod cavs;
 #[path = "vectors/cavs_v1.rs"]
 mod cavs_v1;
+#[path = "vectors/every.rs"]
+mod every;
 #[path = "vectors/legacy.rs"]
 mod legacy;
 #[path = "vectors/openssl.rs"]
