@@ -209,6 +209,8 @@ impl Daemon {
                 Wake::Stop => return Ok(()),
                 Wake::Reload => drop(self.reload(false).await),
             }
+            Traffic::early(&self.tun, &mut self.core.plane);
+            self.core.plane_events(now(), &mut self.edges);
             self.settle().await;
             if self.idle || stop_by.is_some_and(|at| now() >= at) {
                 return Ok(());

@@ -4,13 +4,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use handfast_plane::op::PlaneOp;
 use handfast_store::delta::{End, IkeSaFacts, SaDelta, SaId};
 use handfast_wire::header::Spi;
 
-use crate::context::{Context, Effect, Farewell};
+use crate::context::{Asker, Context, Effect, Farewell};
 use crate::datagrams::Datagrams;
 use crate::event::{Direction, Event};
-use crate::output::{Output, Transmit, TransmitKind};
+use crate::output::{Output, Question, Transmit, TransmitKind};
 use crate::path::Path;
 use crate::policy::Connection;
 use crate::refusal::Refusal;
@@ -46,6 +47,8 @@ pub(crate) struct Sa {
     pub messages: u64,
     /// No other SA with this peer exists, so INITIAL_CONTACT may be said (RFC 7296 section 2.4).
     pub initial_contact: bool,
+    /// The ESP SPI of an offer of ours that is not answered yet.
+    pub offered: Option<u32>,
     /// IKE version, 1 or 2.
     pub version: u8,
 }
@@ -199,4 +202,20 @@ impl Sa {
 /// Writes a fact down. Comes before the message that tells the peer.
 pub(crate) fn record(cx: &mut Context, delta: SaDelta) {
     cx.out.push_back(Output::Record(delta));
+}
+
+impl Sa {
+    /// We offer an SPI: the plane keeps what comes on it before the keys do (RFC 7296 section 2.8).
+    pub fn offer(&mut self, cx: &mut Context, spi: u32) {
+        self.withdraw(cx);
+        self.offered = Some(spi);
+        cx.ask(Asker::Sa(self.slot), Question::Plane(PlaneOp::Expect(spi)));
+    }
+
+    /// The offer has come to its end. Where an SA was made of it, the plane has used what it kept.
+    pub fn withdraw(&mut self, cx: &mut Context) {
+        if let Some(spi) = self.offered.take() {
+            cx.ask(Asker::Sa(self.slot), Question::Plane(PlaneOp::Unexpect(spi)));
+        }
+    }
 }

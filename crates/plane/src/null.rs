@@ -64,6 +64,7 @@ impl Plane for NullPlane {
                     }
                 }
             }
+            PlaneOp::Expect(_) | PlaneOp::Unexpect(_) => {}
             PlaneOp::Query(_) => return PlaneReply::Counters(Counters::default()),
         }
         PlaneReply::Done

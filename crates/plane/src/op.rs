@@ -135,6 +135,11 @@ pub struct SaInstall {
 /// A request to a plane. Each is answered once with [`PlaneReply`].
 #[derive(Clone, Debug)]
 pub enum PlaneOp {
+    /// We have offered this SPI, and the peer may send on it before its answer and with it the keys are here: keep such
+    /// packets, within bounds, until the inbound SA is installed.
+    Expect(u32),
+    /// Nothing came of an offer: forget what was kept for this SPI.
+    Unexpect(u32),
     /// Accept packets with this SPI (ours) and give those that match the selectors to the host.
     InstallInbound(SaInstall),
     /// Send packets that match the selectors with this SPI (the peer's). Replaces an older outbound SA of the same

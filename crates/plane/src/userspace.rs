@@ -5,6 +5,7 @@
 
 mod batch;
 mod child;
+mod early;
 mod flows;
 mod frame;
 mod inbound;
@@ -23,9 +24,11 @@ use handfast_wire::selector::TrafficSelector;
 use crate::Plane;
 use crate::op::{ChildId, Counters, OuterPath, PlaneEvent, PlaneOp, PlaneReply};
 use child::Child;
+use early::Waiting;
 use policy::Policy;
 
 pub use batch::{Batch, Run};
+pub use early::Early;
 pub use inbound::{DropReason, Inbound};
 pub use outbound::Outbound;
 
@@ -42,6 +45,8 @@ pub struct UserspacePlane {
     spis: HashMap<u32, usize>,
     policy: Policy,
     events: VecDeque<PlaneEvent>,
+    /// What came before its SA was there.
+    early: Waiting,
     /// One fragment at a time.
     scratch: Vec<u8>,
     /// One packet of a frame at a time.
@@ -90,10 +95,17 @@ impl UserspacePlane {
             spis: HashMap::new(),
             policy: Policy::default(),
             events: VecDeque::new(),
+            early: Waiting::default(),
             scratch: Vec::new(),
             packet: Vec::new(),
             fragments: Fragments::default(),
         }
+    }
+
+    /// A packet that was kept until its SA was there: to be handed in again. After each
+    /// [`PlaneOp::InstallInbound`] until `None`.
+    pub fn next_early(&mut self) -> Option<Early> {
+        self.early.next()
     }
 
     /// Every child of which something is installed.
@@ -122,6 +134,14 @@ impl UserspacePlane {
 impl Plane for UserspacePlane {
     fn apply(&mut self, op: PlaneOp) -> PlaneReply {
         let done = match op {
+            PlaneOp::Expect(spi) => {
+                self.early.expect(spi);
+                Ok(())
+            }
+            PlaneOp::Unexpect(spi) => {
+                self.early.forget(spi);
+                Ok(())
+            }
             PlaneOp::InstallInbound(sa) => self.install_inbound(sa),
             PlaneOp::InstallOutbound(sa) => self.install_outbound(sa),
             PlaneOp::RemoveInbound(child) => {

@@ -97,9 +97,12 @@ impl Host {
         sent
     }
 
-    /// Hands the plane's events to the engine.
+    /// Takes the packets that have waited for their SA, and hands the plane's events to the engine.
     pub fn plane_events(&mut self, now: Instant) -> Vec<Transmit> {
         let mut sent = vec![];
+        while let Some(mut early) = self.plane.next_early() {
+            self.open(&mut early.esp, early.from);
+        }
         while let Some(event) = self.plane.poll_event() {
             self.engine.handle(now, Input::Plane(event));
             self.carry_out(now, &mut sent);
@@ -166,12 +169,15 @@ impl Host {
 
     /// Takes an ESP packet from the network.
     pub fn esp(&mut self, now: Instant, from: SocketAddr, mut bytes: Vec<u8>) -> Vec<Transmit> {
-        let from = (from.port() != 0).then_some((from.ip(), from.port()));
-        match self.plane.inbound(&mut bytes, from) {
+        self.open(&mut bytes, (from.port() != 0).then_some((from.ip(), from.port())));
+        self.plane_events(now)
+    }
+
+    fn open(&mut self, esp: &mut [u8], from: Option<(IpAddr, u16)>) {
+        match self.plane.inbound(esp, from) {
             Inbound::Deliver { .. } | Inbound::DeliverOwned { .. } => self.delivered += 1,
             Inbound::Drop(reason) => self.dropped.push(reason),
         }
-        self.plane_events(now)
     }
 
     fn carry_out(&mut self, now: Instant, sent: &mut Vec<Transmit>) {
@@ -243,7 +249,7 @@ impl Host {
             PlaneOp::InstallOutbound(sa) => drop(self.outbound.insert(sa.child, sa)),
             PlaneOp::RemoveInbound(child) => drop(self.inbound.remove(&child)),
             PlaneOp::RemoveOutbound(child) => drop(self.outbound.remove(&child)),
-            PlaneOp::UpdatePath(..) | PlaneOp::Query(_) => {}
+            PlaneOp::UpdatePath(..) | PlaneOp::Query(_) | PlaneOp::Expect(_) | PlaneOp::Unexpect(_) => {}
         }
         PlaneReply::Done
     }

@@ -70,7 +70,7 @@ fn busy_world(seed: u64) -> World {
         let mut child = (*c.children[0]).clone();
         child.rekey = 10 * SECOND;
         child.lifetime = 60 * SECOND;
-        if seed % 2 == 0 {
+        if seed.is_multiple_of(2) {
             child.esp = vec![parsed("aes128gcm16-x25519")];
         }
         c.children = vec![child.into()];
@@ -138,8 +138,7 @@ fn storms(
         }
         recovers(&mut world, seed);
     }
-    let changed = *changed.borrow();
-    changed
+    *changed.borrow()
 }
 
 #[test]

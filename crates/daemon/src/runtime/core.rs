@@ -152,7 +152,7 @@ impl Core {
     }
 
     fn apply(&mut self, op: PlaneOp, around: &mut impl Surroundings) -> PlaneReply {
-        self.routes_changed |= !matches!(op, PlaneOp::Query(_));
+        self.routes_changed |= !matches!(op, PlaneOp::Query(_) | PlaneOp::Expect(_) | PlaneOp::Unexpect(_));
         let mtu = match &op {
             PlaneOp::InstallOutbound(sa) => Some((sa.child, around.path_mtu(&sa.path))),
             _ => None,

@@ -101,6 +101,15 @@ impl Traffic {
         }
     }
 
+    /// Packets that came before the SA that they belong to.
+    pub fn early(tun: &Tun, plane: &mut UserspacePlane) {
+        while let Some(mut early) = plane.next_early() {
+            let mut host = Host::new(tun);
+            host.take(plane.inbound_marked(&mut early.esp, early.from, early.ecn));
+            host.flush();
+        }
+    }
+
     /// From the sockets of IP protocol 50 to the TUN device.
     pub fn inbound_esp(&mut self, tun: &Tun, plane: &mut UserspacePlane, raw: &mut RawEsp) {
         for _ in 0..BURSTS {

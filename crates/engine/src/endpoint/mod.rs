@@ -306,6 +306,7 @@ impl Engine {
             created: self.cx.now,
             messages: 0,
             initial_contact: false,
+            offered: None,
             version,
         };
         let ike = entry.insert(IkeSa::new(sa, tag));
@@ -429,8 +430,9 @@ impl Engine {
     }
 
     fn remove(&mut self, slot: usize, id: SaId, reason: String) {
-        let ike = self.sas.remove(slot);
+        let mut ike = self.sas.remove(slot);
         self.index.forget(slot, &ike);
+        ike.sa.withdraw(&mut self.cx);
         let places = ike.reserved.iter().map(|&(slot, id)| Effect::Release { slot, id });
         self.cx.effects.extend(places);
         self.timers.set(Owner::Sa(slot), None);

@@ -101,6 +101,7 @@ pub(crate) fn send(from: Agreeing, sa: &mut Sa, cx: &mut Context, mut channel: C
         Err(e) => return refuse(Refusal::new(Party::Us, unsealed(e)).look_at(&connection.place)),
     };
     sa.record_attempt(cx, &connection, channel.suite.to_string());
+    sa.offer(cx, asked.spi_in());
     let pending = Pending::new(bytes.clone(), cx.now, connection.retransmit);
     sa.send(cx, bytes, describe_v2(envelope.header(), chain.first(), chain.bytes()));
     let (ni, nr, response) = (from.ni, from.nr, from.response);

@@ -138,6 +138,7 @@ impl Installing {
                 Ok(State::Installing(Box::new(this)))
             }
             Stage::Outbound => {
+                sa.withdraw(cx);
                 cx.event(this.child.established_event(sa.id));
                 this.established.children.push(this.child);
                 this.established.begin_further(sa);

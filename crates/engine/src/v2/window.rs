@@ -96,11 +96,13 @@ impl Established {
                 return Ok(State::Established(self));
             }
             Then::Send(chain, request) => {
+                sa.offer(cx, request.spi_in());
                 let sent = Sent::Child(request);
                 return self.send_request(sa, cx, ExchangeType::CREATE_CHILD_SA, &chain, sent);
             }
             Then::Done(refusal) => refusal,
         };
+        sa.withdraw(cx);
         self.turn = Turn::Idle;
         let next = self.next_request(sa, cx);
         match (next, refusal) {

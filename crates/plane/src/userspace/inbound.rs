@@ -48,6 +48,8 @@ pub enum DropReason {
     Integrity,
     /// The inner packet is outside the selectors of its SA (RFC 4301 section 5.2).
     Policy,
+    /// Not dropped but kept, within bounds: its SA has been offered and waits for the peer's answer.
+    Early,
     /// The SA has carried what it may.
     Exhausted,
     /// A dummy that hides the amount of traffic; nothing is wrong.
@@ -70,7 +72,12 @@ impl UserspacePlane {
         };
         let slot = self.spis.get(&spi).copied();
         let Some(child) = slot.and_then(|slot| self.children.get_mut(slot)?.as_mut()) else {
-            return Inbound::Drop(DropReason::UnknownSpi);
+            let kept = self.early.keep(spi, esp, from, ecn);
+            return Inbound::Drop(if kept {
+                DropReason::Early
+            } else {
+                DropReason::UnknownSpi
+            });
         };
         let Some(receiver) = &mut child.inbound else {
             return Inbound::Drop(DropReason::UnknownSpi);

@@ -34,6 +34,7 @@ impl UserspacePlane {
         let (slot, child) = self.slot(install);
         child.set_inbound(InboundSa::new(spi, protect, esn), meter);
         self.spis.insert(spi, slot);
+        self.early.release(spi);
         Ok(())
     }
 

@@ -35,6 +35,13 @@ pub(crate) struct Request {
     asked: Asked,
 }
 
+impl Request {
+    /// The SPI that we would receive on.
+    pub fn spi_in(&self) -> u32 {
+        self.asked.spi_in()
+    }
+}
+
 /// What the new child is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Aim {
