@@ -123,6 +123,22 @@ impl Machine {
         }
     }
 
+    /// When it was established, if it is an ISAKMP SA that was not replaced.
+    pub fn stands_v1(&self) -> Option<Instant> {
+        match self {
+            Self::V1(s) => s.stands(),
+            Self::V2(_) => None,
+        }
+    }
+
+    /// Another ISAKMP SA with the peer, made at the same time, stays.
+    pub fn give_way(self, sa: &mut Sa, cx: &mut Context) -> Next<Self> {
+        match self {
+            Self::V1(s) => lift(s.give_way(sa, cx)),
+            other @ Self::V2(_) => Ok(other),
+        }
+    }
+
     /// Takes over what older ISAKMP SAs leave, and goes on.
     pub fn inherit(self, sa: &mut Sa, cx: &mut Context, estates: Vec<Estate>) -> Next<Self> {
         match self {

@@ -11,21 +11,29 @@ impl Engine {
     /// the old.
     pub(super) fn take_over(&mut self, slot: usize, adopt: bool) {
         let Some(ike) = self.sas.get(slot) else { return };
-        let (id, initiator, began) = (ike.sa.id, ike.sa.initiator, ike.sa.created);
+        let (id, initiator, began, cookie) = (ike.sa.id, ike.sa.initiator, ike.sa.created, ike.sa.spi_i);
         let Some(name) = ike.connection.clone() else { return };
         let Some(peer) = ike.state.peer().map(str::to_string) else {
             return;
         };
-        let mut estates = vec![];
-        let older = if adopt {
-            let is_older = |old: &usize| {
-                let ike = self.sas.get(*old).filter(|s| s.sa.slot != slot && s.sa.version == 1);
-                ike.is_some_and(|s| s.state.is_with(&name, &peer, began))
-            };
-            self.index.of_connection(&name).into_iter().filter(is_older).collect()
-        } else {
-            vec![]
+        let stands = |other: &usize| {
+            let ike = self.sas.get(*other).filter(|s| s.sa.slot != slot);
+            ike.is_some_and(|s| s.state.peer() == Some(&peer) && s.state.stands_v1().is_some())
         };
+        let others: Vec<usize> = self.index.of_connection(&name).into_iter().filter(stands).collect();
+        // Two that both sides began at the same time have crossed. Both keep the one with the larger cookie, so that they
+        // agree; what stood before is older.
+        let crossed = |s: &super::IkeSa| s.state.stands_v1().is_some_and(|since| since >= began);
+        let of = |slot: &usize| self.sas.get(*slot);
+        if others.iter().filter_map(of).any(|s| crossed(s) && s.sa.spi_i > cookie) {
+            self.step(slot, |state, sa, cx| state.give_way(sa, cx));
+            return;
+        }
+        let older: Vec<usize> = others
+            .into_iter()
+            .filter(|slot| adopt || of(slot).is_some_and(crossed))
+            .collect();
+        let mut estates = vec![];
         for old in &older {
             let Some(ike) = self.sas.get_mut(*old) else { continue };
             let was_up = ike.state.is_up();
@@ -38,6 +46,7 @@ impl Engine {
         }
         self.step(slot, |state, sa, cx| state.inherit(sa, cx, estates));
         for old in older {
+            // Who began the new one deletes the old; the other does after a while, if need be.
             if initiator {
                 self.close(old, "replaced");
             } else {

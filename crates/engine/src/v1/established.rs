@@ -38,6 +38,9 @@ const LEAVE: std::time::Duration = std::time::Duration::from_secs(30);
 /// Wait before a new phase 1 that did not succeed is tried again.
 const AGAIN: std::time::Duration = std::time::Duration::from_secs(30);
 
+/// Why an SA ends that has no children.
+pub(crate) const NO_CHILD: &str = "no child SA could be made";
+
 /// An exchange that is over: its last message of the peer, and our answer to that.
 pub(crate) struct Finished {
     id: u32,
@@ -265,6 +268,17 @@ impl Established {
         std::mem::take(&mut self.estate)
     }
 
+    /// Another SA with the peer, made at the same time, stays.
+    pub fn give_way(mut self: Box<Self>, sa: &mut Sa, cx: &mut Context) -> Next {
+        self.over = true;
+        self.record(sa, cx);
+        if sa.initiator {
+            return self.close(sa, cx, "another phase 1 came first");
+        }
+        self.leave_at = Some(cx.now + LEAVE);
+        Ok(State::Established(self))
+    }
+
     /// Begins quick modes while there are wishes and not too many run.
     pub fn next_wishes(&mut self, sa: &mut Sa, cx: &mut Context) {
         loop {
@@ -340,10 +354,10 @@ impl Established {
         }
     }
 
-    fn follow(self: Box<Self>, sa: &mut Sa, cx: &mut Context, refusal: Option<Box<Refusal>>) -> Next {
-        let barren = self.is_barren();
-        let next = if barren {
-            self.close(sa, cx, "no child SA could be made")
+    /// Ends, for this reason, if nothing is left to live for; tells of a refusal.
+    pub fn follow(self: Box<Self>, sa: &mut Sa, cx: &mut Context, refusal: Option<Box<Refusal>>, reason: &str) -> Next {
+        let next = if self.is_barren() {
+            self.close(sa, cx, reason)
         } else {
             Ok(State::Established(self))
         };
@@ -405,7 +419,7 @@ impl Established {
             }
             None => return self.on_first_of_quick(sa, cx, message),
         };
-        self.follow(sa, cx, refusal)
+        self.follow(sa, cx, refusal, NO_CHILD)
     }
 
     /// Message 1 of a quick mode of the peer.
@@ -438,7 +452,7 @@ impl Established {
         sa.received(cx, message.bytes.len(), parsed.summary(message.header));
         let then = quick_responder::begin(&mut self, sa, cx, message, (&parsed, opened.next.clone()));
         let refusal = self.after_responder(sa, cx, id, message.bytes, then);
-        self.follow(sa, cx, refusal)
+        self.follow(sa, cx, refusal, NO_CHILD)
     }
 
     pub fn on_answer(mut self: Box<Self>, sa: &mut Sa, cx: &mut Context, ticket: Ticket, answer: Answer) -> Next {
@@ -463,7 +477,7 @@ impl Established {
                 None
             }
         };
-        self.follow(sa, cx, refusal)
+        self.follow(sa, cx, refusal, NO_CHILD)
     }
 
     /// Before a probe: has ESP arrived meanwhile? Then the peer lives.
@@ -552,7 +566,7 @@ impl Established {
         if self.wants_probes() && now >= self.last_heard + self.parties.connection.liveness {
             self.ask_counters(sa, cx, 0);
         }
-        self.follow(sa, cx, None)
+        self.follow(sa, cx, None, NO_CHILD)
     }
 
     /// Replaces a child.

@@ -9,7 +9,7 @@ use handfast_wire::v1::notify::cookies;
 
 use crate::context::{Context, Effect};
 use crate::refusal::{Cause, Party, Refusal};
-use crate::v1::established::{Established, Finished};
+use crate::v1::established::{Established, Finished, NO_CHILD};
 use crate::v1::message::{Chain, Parsed};
 use crate::v1::state::{Next, Sa, State, gone};
 
@@ -93,13 +93,13 @@ impl Established {
                 _ => {}
             }
         }
-        if self.is_barren() {
-            return self.close(sa, cx, "the peer deleted the last child SA");
-        }
-        match refusal {
-            Some(refusal) => Err(Box::new((State::Established(self), *refusal))),
-            None => Ok(State::Established(self)),
-        }
+        let deleted = parsed.deletes().next().is_some();
+        let reason = if deleted {
+            "the peer deleted the last child SA"
+        } else {
+            NO_CHILD
+        };
+        self.follow(sa, cx, refusal, reason)
     }
 
     /// The peer deletes SAs that it receives on; our halves go too.

@@ -126,6 +126,22 @@ impl State {
         }
     }
 
+    /// Established, and not replaced by another.
+    pub fn stands(&self) -> Option<Instant> {
+        match self {
+            Self::Established(s) if !s.over => Some(s.since()),
+            _ => None,
+        }
+    }
+
+    /// Another SA with the peer, made at the same time, stays.
+    pub fn give_way(self, sa: &mut Sa, cx: &mut Context) -> Next {
+        match self {
+            Self::Established(s) => s.give_way(sa, cx),
+            other => Ok(other),
+        }
+    }
+
     /// Phase 1 is complete and the endpoint has seen to older SAs.
     pub fn inherit(self, sa: &mut Sa, cx: &mut Context, estates: Vec<Estate>) -> Next {
         match self {
