@@ -268,14 +268,12 @@ impl Established {
         std::mem::take(&mut self.estate)
     }
 
-    /// Another SA with the peer, made at the same time, stays.
+    /// Another SA with the peer, made at the same time, stays. Who made this one deletes it, but not before the peer can
+    /// have the other, too: until then its children may be under this one.
     pub fn give_way(mut self: Box<Self>, sa: &mut Sa, cx: &mut Context) -> Next {
         self.over = true;
         self.record(sa, cx);
-        if sa.initiator {
-            return self.close(sa, cx, "another phase 1 came first");
-        }
-        self.leave_at = Some(cx.now + LEAVE);
+        self.leave_at = Some(cx.now + if sa.initiator { LEAVE / 3 } else { LEAVE });
         Ok(State::Established(self))
     }
 

@@ -19,7 +19,7 @@ const OVERLAP: Duration = Duration::from_secs(1);
 const LEAVE: Duration = Duration::from_secs(10);
 /// How long the inbound SA of a deleted child still takes packets.
 const DRAIN: Duration = Duration::from_secs(5);
-/// Two pairs for the same traffic that are made within this time have crossed.
+/// Rekeys of both sides that are done within this time have crossed.
 const CROSSED: Duration = Duration::from_secs(5);
 /// Wait before a rekey that did not succeed is tried again.
 const REKEY_AGAIN: Duration = Duration::from_secs(30);
@@ -34,7 +34,7 @@ pub(crate) struct Estate {
     overlapping: Vec<(Instant, ChildId)>,
     /// Deleted children whose inbound SA takes what is still on its way, and until when.
     draining: Vec<(Instant, ChildId)>,
-    /// Pairs made of late: when, and whether the exchange was ours.
+    /// Rekeys of late: when the new pair was made, which it is, and whether the exchange was ours.
     made: Vec<(Instant, ChildId, bool)>,
 }
 
@@ -128,7 +128,9 @@ impl Estate {
             .find(|(_, id, by_us)| older.contains(id) && *by_us != ours);
         let rival = rival.and_then(|(_, id, _)| self.child(*id)).map(|c| (c.id, weight(c)));
         cx.event(child.established_event(sa.id));
-        self.made.push((cx.now, id, ours));
+        if !older.is_empty() {
+            self.made.push((cx.now, id, ours));
+        }
         let loses = rival.is_some_and(|(_, weight_of_rival)| weight(&child) < weight_of_rival);
         self.children.push(child);
         if let (true, Some((rival, _))) = (loses, rival) {
