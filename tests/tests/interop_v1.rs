@@ -69,3 +69,22 @@ fn aggressive_mode_as_initiator() {
 fn aggressive_mode_as_responder() {
     carries(&aggressive(), false, &[AGGRESSIVE]);
 }
+
+/// Every encrypted message, and those with KE, leave in fragments, in both directions.
+fn fragmented(we_begin: bool) {
+    let connection = Connection::new("aes256-sha256-modp2048", "aes128gcm16-modp2048")
+        .v1()
+        .with("fragment_size = 200")
+        .with_swanctl("fragmentation = force");
+    carries(&connection, we_begin, &["fragment_size = 200"]);
+}
+
+#[test]
+fn fragments_as_initiator() {
+    fragmented(true);
+}
+
+#[test]
+fn fragments_as_responder() {
+    fragmented(false);
+}

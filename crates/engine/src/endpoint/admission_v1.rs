@@ -8,6 +8,7 @@ use handfast_wire::v1::Message;
 use crate::endpoint::Engine;
 use crate::output::{Transmit, TransmitKind};
 use crate::path::Path;
+use crate::v1::fragment::fragment;
 use crate::v1::notices::{self, Rejected};
 use crate::v1::{aggressive_responder, main_responder};
 
@@ -59,8 +60,24 @@ impl Engine {
     }
 
     fn deliver_v1(&mut self, slot: usize, local: SocketAddr, remote: SocketAddr, message: &Message<'_>) {
-        if let Some(ike) = self.sas.get_mut(slot) {
-            ike.sa.seen = (local, remote);
+        let Some(ike) = self.sas.get_mut(slot) else { return };
+        ike.sa.seen = (local, remote);
+        if let Some((number, is_last, data)) = fragment(message) {
+            let Some(whole) = ike.reassembly.add(number, is_last, data) else {
+                return;
+            };
+            let cookies = (message.header.spi_i, message.header.spi_r);
+            match Message::parse(&whole) {
+                // A message of this SA, and not once more a fragment.
+                Ok(inner) if (inner.header.spi_i, inner.header.spi_r) == cookies && fragment(&inner).is_none() => {
+                    self.step(slot, |state, sa, cx| state.on_message_v1(sa, cx, &inner));
+                }
+                _ => self.cx.event(crate::event::Event::Dropped {
+                    remote,
+                    reason: "fragments that make no message",
+                }),
+            }
+            return;
         }
         self.step(slot, |state, sa, cx| state.on_message_v1(sa, cx, message));
     }

@@ -8,6 +8,7 @@ use crate::context::Context;
 use crate::endpoint::index::Filed;
 use crate::endpoint::machine::Machine;
 use crate::sa::{Next, Sa};
+use crate::v1::fragment::Reassembly;
 
 pub(crate) struct IkeSa {
     pub sa: Sa,
@@ -20,6 +21,8 @@ pub(crate) struct IkeSa {
     pub first_from: SocketAddr,
     /// The peer said that it knows no other SA: these go once this one carries traffic.
     pub older: Option<Older>,
+    /// Fragments of an IKEv1 message.
+    pub reassembly: Reassembly,
     /// Places kept for successors.
     pub reserved: Vec<(usize, SaId)>,
     /// What it is found by.
@@ -42,6 +45,7 @@ impl IkeSa {
             connection: None,
             first_from,
             older: None,
+            reassembly: Reassembly::default(),
             reserved: vec![],
             filed: Filed::default(),
         }

@@ -191,7 +191,10 @@ impl Machine {
 
     /// Octets of messages that are not whole yet.
     pub fn fragment_octets(&self) -> usize {
-        each!(self, s => s.fragment_octets())
+        match self {
+            Self::V1(_) => 0,
+            Self::V2(s) => s.fragment_octets(),
+        }
     }
 
     /// The peer's proven identity.

@@ -156,7 +156,9 @@ impl Engine {
             ("farewells", self.farewells.len()),
             (
                 "fragment octets",
-                self.sas.iter().map(|(_, ike)| ike.state.fragment_octets()).sum(),
+                (self.sas.iter())
+                    .map(|(_, ike)| ike.state.fragment_octets() + ike.reassembly.octets())
+                    .sum(),
             ),
         ]
     }

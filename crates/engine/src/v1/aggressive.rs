@@ -231,7 +231,7 @@ impl Agreeing {
         }
         let mut iv = isakmp.phase_one.clone();
         let bytes = match seal(&isakmp, &mut iv, sa, ExchangeType::V1_AGGRESSIVE, 0, &chain) {
-            Ok(bytes) => bytes,
+            Ok(bytes) => chosen.cut().apply(sa, bytes),
             Err(e) => return refuse(us(Cause::Local(e.to_string()))),
         };
         isakmp.phase_one = iv;
@@ -245,7 +245,7 @@ impl Agreeing {
             connection,
             peer: peer.to_string(),
         };
-        let last = Last::new(&message, &bytes);
+        let last = Last::new(&message, bytes.clone());
         Ok(Established::begin(
             sa,
             cx,

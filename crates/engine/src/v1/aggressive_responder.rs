@@ -183,7 +183,7 @@ impl Responding {
             bytes.clone(),
             Plain::describe(sa, ExchangeType::V1_AGGRESSIVE, 0, &chain),
         );
-        let last = Last::new(&request, &bytes);
+        let last = Last::new(&request, bytes.clone());
         let waiting = Waiting::new(cx, &chosen.connection, bytes, "aggressive mode message 3 (HASH_I)");
         Ok(State::AggressiveAnswered(Box::new(Answered {
             chosen,
@@ -265,7 +265,7 @@ impl Answered {
             connection: chosen.connection,
             peer: peer.to_string(),
         };
-        let last = Last::new(message.bytes, &[]);
+        let last = Last::unanswered(message.bytes);
         Ok(Established::begin(
             sa,
             cx,

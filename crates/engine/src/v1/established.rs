@@ -10,6 +10,7 @@ use handfast_wire::v1::Message;
 
 use crate::child::selectors;
 use crate::context::{Asker, Context, Effect};
+use crate::datagrams::Datagrams;
 use crate::endpoint::timers::{Reason, earlier};
 use crate::event::Event;
 use crate::input::Answer;
@@ -48,8 +49,14 @@ pub(crate) struct Finished {
 }
 
 impl Finished {
-    pub fn new(id: u32, received: &[u8], answer: &[u8]) -> Self {
+    pub fn new(id: u32, received: &[u8], answer: Datagrams) -> Self {
         let last = Last::new(received, answer);
+        Self { id, last }
+    }
+
+    /// Nothing was answered, or is to be answered again.
+    pub fn unanswered(id: u32, received: &[u8]) -> Self {
+        let last = Last::unanswered(received);
         Self { id, last }
     }
 }
@@ -153,10 +160,29 @@ impl Established {
     }
 
     /// The peer has proved that it lives and where it is.
-    pub fn heard(&mut self, sa: &mut Sa, cx: &Context) {
+    pub fn heard(&mut self, sa: &mut Sa, cx: &mut Context) {
         self.last_heard = cx.now;
         self.dpd.settle();
-        let _ = sa;
+        self.follow_path(sa, cx);
+    }
+
+    /// The NAT before the peer has a new mapping: what we send goes there, on this SA and its children.
+    fn follow_path(&mut self, sa: &mut Sa, cx: &mut Context) {
+        if sa.follow(cx) {
+            self.estate.move_to(sa, cx);
+            self.record(sa, cx);
+        }
+    }
+
+    /// The plane has authentic ESP of the peer from elsewhere.
+    pub fn on_esp_moved(&mut self, sa: &mut Sa, cx: &mut Context, child: ChildId, from: std::net::SocketAddr) {
+        sa.seen = (sa.path.local, from);
+        self.follow_path(sa, cx);
+        // A child that was made before the SA moved hears of it now.
+        let path = sa.path.outer(cx.policy.ports);
+        if sa.path.remote == from {
+            cx.ask(Asker::Sa(sa.slot), Question::Plane(PlaneOp::UpdatePath(child, path)));
+        }
     }
 
     /// Encrypts and sends.
@@ -168,9 +194,10 @@ impl Established {
         exchange: ExchangeType,
         id: u32,
         chain: &Chain,
-    ) -> Result<Vec<u8>, Box<Refusal>> {
+    ) -> Result<Datagrams, Box<Refusal>> {
         match seal(&self.isakmp, iv, sa, exchange, id, chain) {
             Ok(bytes) => {
+                let bytes = self.abilities.cut(&self.parties.connection).apply(sa, bytes);
                 sa.send(cx, bytes.clone(), Plain::describe(sa, exchange, id, chain));
                 Ok(bytes)
             }
@@ -318,7 +345,7 @@ impl Established {
                 None
             }
             quick_initiator::Then::Over(Some(refusal)) => {
-                self.finished(Finished::new(id, &[], &[]));
+                self.finished(Finished::unanswered(id, &[]));
                 self.not_granted(sa, cx, wish);
                 Some(refusal)
             }
@@ -345,8 +372,11 @@ impl Established {
             quick_responder::Then::Refuse(notify, refusal) => {
                 let mut chain = Chain::new();
                 chain.notify(notify, &[]);
-                let answer = self.inform(sa, cx, chain);
-                self.finished(Finished::new(id, request, &answer));
+                let finished = match self.inform(sa, cx, chain) {
+                    Some(answer) => Finished::new(id, request, answer),
+                    None => Finished::unanswered(id, request),
+                };
+                self.finished(finished);
                 Some(refusal)
             }
         }
@@ -381,8 +411,12 @@ impl Established {
                 if message.is_encrypted() && header.message_id != 0 && !self.has_used(header.message_id) {
                     let mut chain = Chain::new();
                     chain.notify(UNSUPPORTED_EXCHANGE_TYPE, &[]);
-                    let answer = self.inform(sa, cx, chain);
-                    self.finished(Finished::new(header.message_id, message.bytes, &answer));
+                    let id = header.message_id;
+                    let finished = match self.inform(sa, cx, chain) {
+                        Some(answer) => Finished::new(id, message.bytes, answer),
+                        None => Finished::unanswered(id, message.bytes),
+                    };
+                    self.finished(finished);
                 } else {
                     sa.dropped(cx, "exchange that is not supported");
                 }
@@ -615,7 +649,7 @@ impl Established {
                     if let Some(child) = responder.child() {
                         cx.ask(Asker::Sa(sa.slot), Question::Plane(PlaneOp::RemoveInbound(child)));
                     }
-                    self.finished(Finished::new(id, &[], &[]));
+                    self.finished(Finished::unanswered(id, &[]));
                 }
                 None => {}
             }
@@ -632,7 +666,7 @@ impl Established {
             quick_responder::finish(self, sa, cx, *responder);
             self.had_children = true;
             if let Some(id) = id {
-                self.finished(Finished::new(id, &[], &[]));
+                self.finished(Finished::unanswered(id, &[]));
             }
         }
         self.estate.on_first_inbound(sa, cx, child);

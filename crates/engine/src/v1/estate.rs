@@ -158,6 +158,16 @@ impl Estate {
         cx.event(Event::ChildRekeyed { old, new });
     }
 
+    /// The path has changed.
+    pub fn move_to(&mut self, sa: &Sa, cx: &mut Context) {
+        let path = sa.path.outer(cx.policy.ports);
+        for child in &mut self.children {
+            child.path = path;
+            cx.ask(Asker::Sa(sa.slot), Question::Plane(PlaneOp::UpdatePath(child.id, path)));
+        }
+        self.held.iter_mut().for_each(|(_, _, outbound)| outbound.path = path);
+    }
+
     /// The peer sends on a new pair: so do we.
     pub fn on_first_inbound(&mut self, sa: &Sa, cx: &mut Context, child: ChildId) {
         let ready: Vec<_> = self.held.extract_if(.., |(_, id, _)| *id == child).collect();

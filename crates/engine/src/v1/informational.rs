@@ -8,6 +8,7 @@ use handfast_wire::v1::Message;
 use handfast_wire::v1::notify::cookies;
 
 use crate::context::{Context, Effect};
+use crate::datagrams::Datagrams;
 use crate::refusal::{Cause, Party, Refusal};
 use crate::v1::established::{Established, Finished, NO_CHILD};
 use crate::v1::message::{Chain, Parsed};
@@ -15,14 +16,14 @@ use crate::v1::state::{Next, Sa, State, gone};
 
 impl Established {
     /// Sends these payloads in an exchange of their own.
-    pub fn inform(&mut self, sa: &mut Sa, cx: &mut Context, chain: Chain) -> Vec<u8> {
+    pub fn inform(&mut self, sa: &mut Sa, cx: &mut Context, chain: Chain) -> Option<Datagrams> {
         let id = self.fresh_id(cx);
         let (prf, skeyid_a) = (self.isakmp.prf, &self.isakmp.keys.skeyid_a);
         let hash = v1::hash_1(prf, skeyid_a, id, chain.bytes());
         let chain = chain.after_hash(hash.as_bytes());
         let mut iv = self.isakmp.phase_two(id);
         self.seal(&mut iv, sa, cx, ExchangeType::V1_INFORMATIONAL, id, &chain)
-            .unwrap_or_default()
+            .ok()
     }
 
     pub fn on_informational(mut self: Box<Self>, sa: &mut Sa, cx: &mut Context, message: &Message<'_>) -> Next {
@@ -49,7 +50,7 @@ impl Established {
             sa.dropped(cx, "informational message with a wrong hash");
             return Ok(State::Established(self));
         };
-        self.finished(Finished::new(id, message.bytes, &[]));
+        self.finished(Finished::unanswered(id, message.bytes));
         self.heard(sa, cx);
         sa.received(cx, message.bytes.len(), parsed.summary(message.header));
         self.obey(sa, cx, &parsed)

@@ -47,11 +47,6 @@ impl State {
             if s.parties.connection.name == connection && s.parties.peer == peer && s.since() < moment)
     }
 
-    /// Octets of fragments that are kept.
-    pub fn fragment_octets(&self) -> usize {
-        0
-    }
-
     /// The peer's proven identity.
     pub fn peer(&self) -> Option<&str> {
         match self {
@@ -72,6 +67,10 @@ impl State {
         match (self, event) {
             (Self::Established(mut s), PlaneEvent::FirstInbound(child)) => {
                 s.on_first_inbound(sa, cx, *child);
+                Ok(Self::Established(s))
+            }
+            (Self::Established(mut s), PlaneEvent::Moved { child, to }) => {
+                s.on_esp_moved(sa, cx, *child, *to);
                 Ok(Self::Established(s))
             }
             // No rekey has come in time: an SA that can send no more ends.

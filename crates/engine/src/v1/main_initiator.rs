@@ -151,6 +151,7 @@ impl MakingKey {
         chain.nonce(&ni);
         nat::push(&mut chain, sa, cx, &self.chosen);
         let bytes = Plain::message(sa, ExchangeType::V1_MAIN, 0, &chain);
+        let bytes = self.chosen.cut().apply(sa, bytes);
         sa.send(cx, bytes.clone(), Plain::describe(sa, ExchangeType::V1_MAIN, 0, &chain));
         let waiting = Waiting::new(cx, &self.chosen.connection, bytes, "main mode message 4 (KE)");
         Ok(State::MainExchanged(Exchanged {
@@ -264,7 +265,7 @@ impl Agreeing {
         let mut iv = isakmp.phase_one.clone();
         let sealed = seal(&isakmp, &mut iv, sa, ExchangeType::V1_MAIN, 0, &chain);
         let bytes = match sealed {
-            Ok(bytes) => bytes,
+            Ok(bytes) => chosen.cut().apply(sa, bytes),
             Err(e) => return refuse(Refusal::new(Party::Us, Cause::Local(e.to_string()))),
         };
         sa.record_attempt(cx, &chosen.connection, chosen.suite.to_string());

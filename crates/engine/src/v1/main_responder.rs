@@ -111,7 +111,7 @@ pub(crate) fn accept(sa: &mut Sa, cx: &mut Context, first: FirstMessage) -> Stat
     sa.send(cx, bytes.clone(), Plain::describe(sa, ExchangeType::V1_MAIN, 0, &chain));
     State::MainAnswered(Answered {
         chosen: first.chosen,
-        last: Last::new(&first.request, &bytes),
+        last: Last::new(&first.request, bytes.clone()),
         expires: cx.now + HALF_OPEN,
     })
 }
@@ -188,12 +188,13 @@ impl Responding {
         chain.nonce(&nr);
         nat::push(&mut chain, sa, cx, &chosen);
         let bytes = Plain::message(sa, ExchangeType::V1_MAIN, 0, &chain);
+        let bytes = chosen.cut().apply(sa, bytes);
         sa.send(cx, bytes.clone(), Plain::describe(sa, ExchangeType::V1_MAIN, 0, &chain));
         Ok(State::MainReady(Box::new(Ready {
             chosen,
             isakmp,
             publics: Publics { gxi, gxr },
-            last: Last::new(&self.request, &bytes),
+            last: Last::new(&self.request, bytes.clone()),
             complained: false,
             expires: self.expires,
         })))
@@ -246,7 +247,7 @@ impl Ready {
         chain.hash(hash.as_bytes());
         let mut iv = opened.next.clone();
         let bytes = match seal(&isakmp, &mut iv, sa, ExchangeType::V1_MAIN, 0, &chain) {
-            Ok(bytes) => bytes,
+            Ok(bytes) => chosen.cut().apply(sa, bytes),
             Err(e) => return refuse(Refusal::new(Party::Us, Cause::Local(e.to_string()))),
         };
         isakmp.phase_one = iv;
@@ -254,7 +255,7 @@ impl Ready {
             connection,
             peer: peer.to_string(),
         };
-        let last = Last::new(message.bytes, &bytes);
+        let last = Last::new(message.bytes, bytes.clone());
         let summary = Plain::describe(sa, ExchangeType::V1_MAIN, 0, &chain);
         let state = Established::begin(sa, cx, parties, isakmp, chosen.abilities, last, fresh);
         sa.send(cx, bytes, summary);

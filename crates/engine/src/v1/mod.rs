@@ -7,6 +7,7 @@ pub(crate) mod auth;
 pub(crate) mod dpd;
 pub(crate) mod established;
 pub(crate) mod estate;
+pub(crate) mod fragment;
 pub(crate) mod informational;
 pub(crate) mod inputs;
 pub(crate) mod isakmp;

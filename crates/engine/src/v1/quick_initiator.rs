@@ -326,7 +326,7 @@ fn finish(
         Ok(bytes) => bytes,
         Err(refusal) => return Then::Over(Some(refusal)),
     };
-    this.finished(Finished::new(id, &message, &bytes));
+    this.finished(Finished::new(id, &message, bytes));
     let outbound = child.outbound(keys);
     drop(wish);
     this.estate.add(sa, cx, child, outbound, true);

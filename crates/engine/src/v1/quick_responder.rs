@@ -306,7 +306,7 @@ pub(crate) fn on_message(
     }
     this.heard(sa, cx);
     sa.received(cx, message.bytes.len(), parsed.summary(message.header));
-    this.finished(Finished::new(id, message.bytes, &[]));
+    this.finished(Finished::unanswered(id, message.bytes));
     finish(this, sa, cx, *responder);
     Then::Done
 }

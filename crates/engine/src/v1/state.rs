@@ -15,6 +15,7 @@ use handfast_crypto::proposal::IkeSuite;
 use handfast_wire::v1::Message;
 
 use crate::context::Context;
+use crate::datagrams::Datagrams;
 use crate::endpoint::timers::Reason;
 use crate::input::Answer;
 use crate::output::Ticket;
@@ -23,6 +24,7 @@ use crate::refusal::{Cause, Party, Refusal};
 use crate::retransmit::{Due, Pending};
 use crate::time::Instant;
 use crate::v1::established::Established;
+use crate::v1::fragment::Cut;
 use crate::v1::vendor::Abilities;
 use crate::v1::{aggressive, aggressive_responder, main_initiator, main_responder};
 
@@ -64,24 +66,35 @@ pub(crate) fn gone(reason: impl Into<String>) -> State {
 #[derive(Clone, Default)]
 pub(crate) struct Last {
     pub received: Vec<u8>,
-    pub answer: Vec<u8>,
+    pub answer: Option<Datagrams>,
 }
 
 impl Last {
-    pub fn new(received: &[u8], answer: &[u8]) -> Self {
+    pub fn new(received: &[u8], answer: impl Into<Datagrams>) -> Self {
         Self {
             received: received.to_vec(),
-            answer: answer.to_vec(),
+            answer: Some(answer.into()),
+        }
+    }
+
+    /// There was nothing to answer.
+    pub fn unanswered(received: &[u8]) -> Self {
+        Self {
+            received: received.to_vec(),
+            answer: None,
         }
     }
 
     /// Answers a repetition; returns whether it was one.
     pub fn answers(&self, sa: &mut Sa, cx: &mut Context, message: &[u8]) -> bool {
-        let repeated = !self.answer.is_empty() && self.received == message;
-        if repeated {
-            sa.resend(cx, self.answer.clone());
+        let repeated = self.received == message;
+        match &self.answer {
+            Some(answer) if repeated => {
+                sa.resend(cx, answer.clone());
+                true
+            }
+            _ => false,
         }
-        repeated
     }
 }
 
@@ -92,6 +105,13 @@ pub(crate) struct Chosen {
     /// Body of the initiator's SA payload, which HASH_I and HASH_R cover.
     pub sai_b: Vec<u8>,
     pub abilities: Abilities,
+}
+
+impl Chosen {
+    /// How messages leave that the peer may get in fragments.
+    pub fn cut(&self) -> Cut {
+        self.abilities.cut(&self.connection)
+    }
 }
 
 /// A message of ours that waits for its answer, and what anyone may have sent meanwhile: a complaint counts only if
@@ -109,7 +129,7 @@ pub(crate) enum Overdue {
 }
 
 impl Waiting {
-    pub fn new(cx: &Context, connection: &Connection, bytes: Vec<u8>, waiting_for: &'static str) -> Self {
+    pub fn new(cx: &Context, connection: &Connection, bytes: impl Into<Datagrams>, waiting_for: &'static str) -> Self {
         Self {
             pending: Pending::new(bytes, cx.now, connection.retransmit),
             complaint: None,

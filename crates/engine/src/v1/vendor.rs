@@ -1,5 +1,8 @@
 //! Vendor IDs: how an IKEv1 peer says what it can do beyond the standard.
 
+use crate::policy::Connection;
+use crate::v1::fragment::Cut;
+
 /// RFC 3947 section 3.1.
 const RFC_3947: [u8; 16] = [
     0x4a, 0x13, 0x1c, 0x81, 0x07, 0x03, 0x58, 0x45, 0x5c, 0x57, 0x28, 0xf2, 0x0e, 0x95, 0x45, 0x2f,
@@ -64,6 +67,13 @@ pub(crate) fn offered() -> Vec<Vec<u8>> {
 }
 
 impl Abilities {
+    /// How messages leave to a peer that can do this.
+    pub fn cut(&self, connection: &Connection) -> Cut {
+        Cut {
+            size: connection.fragment_size.filter(|_| self.fragments).unwrap_or(0),
+        }
+    }
+
     /// Takes one vendor ID in; unknown ones are passed over (RFC 2408 section 3.16).
     pub fn learn(&mut self, id: &[u8]) {
         if id == RFC_3947 {
