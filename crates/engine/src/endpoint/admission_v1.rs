@@ -98,6 +98,18 @@ impl Engine {
             self.deliver_v1(slot, local, remote, message);
             return Ok(());
         }
+        if let Some((number, is_last, data)) = fragment(message) {
+            let now = self.cx.now;
+            let Some(whole) = self.fragments.add(now, (remote, header.spi_i), number, is_last, data) else {
+                return Ok(());
+            };
+            let inner = Message::parse(&whole).map_err(|_| "fragments that make no message")?;
+            let same = (inner.header.spi_i, inner.header.spi_r) == (header.spi_i, header.spi_r);
+            if !same || fragment(&inner).is_some() {
+                return Err("fragments that make no message");
+            }
+            return self.on_first_v1(local, remote, &inner);
+        }
         if self.shutdown.is_some() {
             return Err("shutting down");
         }

@@ -40,6 +40,7 @@ use crate::path::Path;
 use crate::policy::Policy;
 use crate::sa::{Next, Sa};
 use crate::time::Instant;
+use crate::v1::fragment::Fragments;
 
 pub use timers::Reason;
 
@@ -74,6 +75,8 @@ pub struct Engine {
     started: bool,
     shutdown: Option<Instant>,
     version_notices: admission::Limiter,
+    /// First messages of IKEv1 peers that came in fragments.
+    fragments: Fragments,
     /// Last answers of SAs that are gone, the latest first.
     farewells: VecDeque<Farewell>,
 }
@@ -96,6 +99,7 @@ impl Engine {
             started: false,
             shutdown: None,
             version_notices: admission::Limiter::default(),
+            fragments: Fragments::default(),
             farewells: VecDeque::new(),
         }
     }
@@ -158,7 +162,8 @@ impl Engine {
                 "fragment octets",
                 (self.sas.iter())
                     .map(|(_, ike)| ike.state.fragment_octets() + ike.reassembly.octets())
-                    .sum(),
+                    .sum::<usize>()
+                    + self.fragments.octets(),
             ),
         ]
     }

@@ -14,14 +14,15 @@ use crate::input::Answer;
 use crate::output::{Question, Ticket};
 use crate::policy::Connection;
 use crate::refusal::{Cause, Party, Refusal};
+use crate::time::Instant;
 use crate::v1::auth::{self, Exchanged as Publics};
 use crate::v1::established::Established;
 use crate::v1::isakmp::{Agreed, Isakmp};
 use crate::v1::message::{Chain, Parsed, Plain};
 use crate::v1::notices::{self, Rejected};
-use crate::v1::state::{Chosen, Last, Next, Overdue, Parties, Sa, State, Waiting, refuse};
+use crate::v1::state::{Chosen, Last, Next, Parties, Sa, State, gone, refuse};
 use crate::v1::vendor::{self, Abilities};
-use crate::v1::{nat, proposals};
+use crate::v1::{HALF_OPEN, nat, proposals};
 
 /// A first message that we can answer.
 pub(crate) struct FirstMessage {
@@ -50,7 +51,7 @@ pub(crate) struct Answered {
     peer: Identity,
     last: Last,
     complained: bool,
-    pub waiting: Waiting,
+    pub expires: Instant,
 }
 
 /// Judges a first message without keeping anything.
@@ -173,8 +174,8 @@ impl Responding {
             .iter()
             .for_each(|id| chain.vendor_id(id));
         let bytes = Plain::message(sa, ExchangeType::V1_AGGRESSIVE, 0, &chain);
-        // To an address not yet proven, never more than three times what it sent.
-        if bytes.len() > 3 * request.len() {
+        // To an address not yet proven, never more than twice what it sent.
+        if bytes.len() > 2 * request.len() {
             let text = format!("the answer has {} octets, the request {}", bytes.len(), request.len());
             return refuse(Refusal::new(Party::Us, Cause::Syntax(text)));
         }
@@ -183,8 +184,7 @@ impl Responding {
             bytes.clone(),
             Plain::describe(sa, ExchangeType::V1_AGGRESSIVE, 0, &chain),
         );
-        let last = Last::new(&request, bytes.clone());
-        let waiting = Waiting::new(cx, &chosen.connection, bytes, "aggressive mode message 3 (HASH_I)");
+        let last = Last::new(&request, bytes);
         Ok(State::AggressiveAnswered(Box::new(Answered {
             chosen,
             isakmp,
@@ -193,17 +193,17 @@ impl Responding {
             peer,
             last,
             complained: false,
-            waiting,
+            expires: cx.now + HALF_OPEN,
         })))
     }
 }
 
 impl Answered {
-    pub fn on_timer(mut self: Box<Self>, sa: &mut Sa, cx: &mut Context) -> Next {
-        match self.waiting.on_timer(sa, cx, &self.chosen.connection) {
-            Overdue::Wait => Ok(State::AggressiveAnswered(self)),
-            Overdue::End(refusal) => refuse(*refusal),
+    pub fn on_timer(self: Box<Self>, cx: &mut Context) -> Next {
+        if cx.now >= self.expires {
+            return Ok(gone("the peer did not prove itself"));
         }
+        Ok(State::AggressiveAnswered(self))
     }
 
     pub fn on_message(mut self: Box<Self>, sa: &mut Sa, cx: &mut Context, message: &Message<'_>) -> Next {
@@ -211,10 +211,17 @@ impl Answered {
             return Ok(State::AggressiveAnswered(self));
         }
         let header = message.header;
-        if header.exchange == ExchangeType::V1_INFORMATIONAL {
-            let refusal = notices::while_proving(message, &self.chosen.connection);
-            self.waiting.complain(refusal);
+        if header.exchange == ExchangeType::V1_QUICK {
+            // The peer goes on, so its message 3 was lost: message 2 once more brings it.
+            if let Some(answer) = self.last.answer.clone() {
+                sa.resend(cx, answer);
+            }
             return Ok(State::AggressiveAnswered(self));
+        }
+        if header.exchange == ExchangeType::V1_INFORMATIONAL && !self.complained {
+            self.complained = true;
+            let refusal = notices::while_proving(message, &self.chosen.connection);
+            return Err(Box::new((State::AggressiveAnswered(self), refusal)));
         }
         if header.exchange != ExchangeType::V1_AGGRESSIVE || header.message_id != 0 {
             sa.dropped(cx, "not aggressive mode message 3");

@@ -1,11 +1,16 @@
 //! IKEv1 messages in fragments. No RFC defines them; a vendor ID announces them. Nothing of a fragment is authenticated, so
 //! one message at a time is put together, within bounds.
 
-use handfast_wire::header::Header;
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use handfast_wire::header::{Header, Spi};
 use handfast_wire::v1::fragment::split;
 use handfast_wire::v1::{Message, Payload};
 
 use crate::datagrams::Datagrams;
+use crate::time::Instant;
 use crate::v1::state::Sa;
 
 /// Octets of the largest message that is put together.
@@ -81,6 +86,44 @@ impl Reassembly {
         let mut parts = std::mem::take(self).parts;
         parts.sort_by_key(|(number, _)| *number);
         Some(parts.into_iter().flat_map(|(_, data)| data).collect())
+    }
+}
+
+/// How many first messages of strangers are put together at once, and for how long.
+const MOST_STRANGERS: usize = 16;
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// First messages that come in fragments, from peers for whom there is no SA yet. The oldest gives way to the newest.
+#[derive(Default)]
+pub(crate) struct Fragments(VecDeque<(Instant, (SocketAddr, Spi), Reassembly)>);
+
+impl Fragments {
+    /// Octets that are kept.
+    pub fn octets(&self) -> usize {
+        self.0.iter().map(|(.., reassembly)| reassembly.octets()).sum()
+    }
+
+    /// Takes a fragment in; the whole message once all are there.
+    pub fn add(
+        &mut self,
+        now: Instant,
+        from: (SocketAddr, Spi),
+        number: u8,
+        is_last: bool,
+        data: &[u8],
+    ) -> Option<Vec<u8>> {
+        self.0.retain(|(since, ..)| *since + PATIENCE > now);
+        let at = self.0.iter().position(|(_, key, _)| *key == from);
+        let index = at.unwrap_or_else(|| {
+            self.0.truncate(MOST_STRANGERS - 1);
+            self.0.push_front((now, from, Reassembly::default()));
+            0
+        });
+        let whole = self.0.get_mut(index)?.2.add(number, is_last, data);
+        if whole.is_some() {
+            self.0.remove(index);
+        }
+        whole
     }
 }
 

@@ -217,7 +217,7 @@ impl State {
             Self::MainAnswered(s) => s.on_timer(cx),
             Self::MainReady(s) => s.on_timer(cx),
             Self::AggressiveSent(s) => s.on_timer(sa, cx),
-            Self::AggressiveAnswered(s) => s.on_timer(sa, cx),
+            Self::AggressiveAnswered(s) => s.on_timer(cx),
             Self::Established(s) => s.on_timer(sa, cx),
             other => Ok(other),
         }
@@ -231,7 +231,7 @@ impl State {
             Self::MainAnswered(s) => Some((s.expires, Reason::HalfOpen)),
             Self::MainReady(s) => Some((s.expires, Reason::HalfOpen)),
             Self::AggressiveSent(s) => Some(s.waiting.deadline()),
-            Self::AggressiveAnswered(s) => Some(s.waiting.deadline()),
+            Self::AggressiveAnswered(s) => Some((s.expires, Reason::HalfOpen)),
             Self::Established(s) => s.deadline(sa),
             // These wait for an answer of the driver.
             Self::MainMakingKey(_)
