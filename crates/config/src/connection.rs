@@ -19,7 +19,8 @@ pub(crate) struct Read {
     pub at: usize,
 }
 
-const IDENTITY: &str = "a name such as \"a.example.net\", an address, an e-mail address, or keyid:...";
+const IDENTITY: &str = "a name such as \"a.example.net\", an address, an e-mail address, a distinguished name such as \
+                        \"C=CH, CN=a\", or keyid:...";
 /// Age at which an IKE SA is replaced.
 const IKE_REKEY: Duration = Duration::from_secs(4 * 3600);
 const DAY: Duration = Duration::from_secs(86_400);

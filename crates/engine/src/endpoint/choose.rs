@@ -33,7 +33,7 @@ pub(crate) fn by_identity<'p>(
     wanted: Option<&'p Identity>,
 ) -> impl Iterator<Item = &'p Arc<Connection>> {
     by_address(policy, version, (local, remote))
-        .filter(move |c| c.remote_id.matches(peer) && wanted.is_none_or(|wanted| *wanted == c.local_id))
+        .filter(move |c| c.remote_id.matches(peer) && wanted.is_none_or(|wanted| wanted.same_as(&c.local_id)))
 }
 
 /// Where to look if none fits: the connection that fits on one side, else the first.
