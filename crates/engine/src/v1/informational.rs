@@ -10,7 +10,8 @@ use handfast_wire::v1::notify::cookies;
 use crate::context::{Context, Effect};
 use crate::datagrams::Datagrams;
 use crate::refusal::{Cause, Party, Refusal};
-use crate::v1::established::{Established, Finished, NO_CHILD};
+use crate::v1::established::{Established, NO_CHILD};
+use crate::v1::exchanges::Finished;
 use crate::v1::message::{Chain, Parsed};
 use crate::v1::state::{Next, Sa, State, gone};
 
