@@ -91,7 +91,7 @@ fn a_good_peer_is_accepted() {
     let question = Scene::new().question();
     let judged = question.judge(NOW).unwrap();
     assert!(judged.sources().is_empty());
-    assert_eq!(judged.finish(&[], &[], NOW).unwrap().certificates().len(), 3);
+    assert_eq!(judged.finish(&[], &[], NOW).unwrap().unwrap().certificates().len(), 3);
 }
 
 #[test]
@@ -175,6 +175,31 @@ fn each_refusal_has_its_reason() {
         ..PeerPolicy::default()
     });
     assert!(question.judge(NOW).is_ok());
+}
+
+/// RFC 7670: a key in place of a certificate.
+#[test]
+fn a_raw_public_key_is_accepted_if_it_is_configured() {
+    let scene = Scene::new();
+    let mut question = scene.question();
+    question.sent = Sent::default();
+    question
+        .sent
+        .add(CertEncoding::RAW_PUBLIC_KEY, &signer(9).public_key().to_spki());
+    assert_eq!(
+        refused(&question),
+        "the peer's raw public key (Ed25519) is not among those that are accepted"
+    );
+    question.policy = Arc::new(PeerPolicy {
+        raw_keys: vec![signer(3).public_key().clone(), signer(9).public_key().clone()],
+        ..PeerPolicy::default()
+    });
+    assert_eq!(question.judge(NOW).unwrap().finish(&[], &[], NOW), Ok(None));
+    // Another's key, and no key at all.
+    question.sent.raw_keys[0] = signer(3).public_key().to_spki();
+    assert!(refused(&question).contains("the signature does not fit"));
+    question.sent.raw_keys[0] = vec![0x30, 0];
+    assert!(refused(&question).contains("cannot be read"));
 }
 
 #[test]

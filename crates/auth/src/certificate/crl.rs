@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use handfast_crypto::hash::Hash;
+
 use super::algorithm::{AlgorithmError, Scheme};
 use super::der::{Der, DerError, tag};
 use super::extensions::KeyUsage;
@@ -50,6 +52,9 @@ pub enum CrlError {
     /// Its signature does not fit, or cannot be checked.
     #[error("the CRL's signature does not fit its issuer's key")]
     Signature,
+    /// It is signed with SHA-1.
+    #[error("the CRL is signed with SHA-1, which is broken")]
+    Sha1,
     /// It is not valid yet.
     #[error("the CRL is not valid before {0}")]
     NotYetValid(Time),
@@ -193,6 +198,9 @@ impl Crl {
         let (Ok(scheme), Ok(key)) = (&self.scheme, issuer.key()) else {
             return Err(CrlError::Signature);
         };
+        if scheme.hash() == Some(Hash::Sha1) {
+            return Err(CrlError::Sha1);
+        }
         let tbs = self.der.get(self.tbs.clone()).unwrap_or_default();
         key.verify(*scheme, tbs, &self.signature)
             .map_err(|_| CrlError::Signature)?;

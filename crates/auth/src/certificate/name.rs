@@ -213,7 +213,8 @@ impl fmt::Display for Attribute {
 }
 
 fn same_rdn(a: &[Attribute], b: &[Attribute]) -> bool {
-    a.len() == b.len() && a.iter().all(|own| b.iter().any(|other| own.same(other)))
+    // Both are sorted, so that one that stands twice never passes for two.
+    a.len() == b.len() && a.iter().zip(b).all(|(own, other)| own.same(other))
 }
 
 /// The text of a string type.

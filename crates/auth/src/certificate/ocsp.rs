@@ -34,6 +34,9 @@ pub enum OcspError {
     /// Its signature does not fit.
     #[error("the OCSP answer's signature does not fit")]
     Signature,
+    /// It, or the certificate of its signer, is signed with SHA-1.
+    #[error("the OCSP answer is signed with SHA-1, which is broken")]
+    Sha1,
     /// It answers another question.
     #[error("the OCSP answer is to another question (its nonce differs)")]
     Nonce,
@@ -275,10 +278,12 @@ impl<'a> Basic<'a> {
             let (Ok(scheme), Ok(key)) = (delegate.scheme(), issuer.key()) else {
                 return Err(OcspError::Signer);
             };
+            not_sha1(scheme)?;
             key.verify(scheme, delegate.tbs(), delegate.signature())
                 .map_err(|_| OcspError::Signer)?;
             delegate
         };
+        not_sha1(self.scheme)?;
         let key = signer.key().map_err(|_| OcspError::Signature)?;
         key.verify(self.scheme, self.tbs, self.signature)
             .map_err(|_| OcspError::Signature)
@@ -289,6 +294,13 @@ impl<'a> Basic<'a> {
             Responder::Name(name) => certificate.subject() == name,
             Responder::KeyHash(hash) => certificate.key_hash(Hash::Sha1) == *hash,
         }
+    }
+}
+
+fn not_sha1(scheme: Scheme) -> Result<(), OcspError> {
+    match scheme.hash() {
+        Some(Hash::Sha1) => Err(OcspError::Sha1),
+        _ => Ok(()),
     }
 }
 

@@ -63,7 +63,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             depth: 8,
-            signatures: 48,
+            signatures: 32,
             certificates: 24,
             paths: 4,
         }

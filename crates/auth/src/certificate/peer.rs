@@ -13,6 +13,7 @@ use super::ikev2::{self, AuthSignatureError, Choice, ChoiceError, Preference, Si
 use super::name::Name;
 use super::names::NameRefusal;
 use super::path::{self, Limits, Path, PathPolicy, PathRefusal, Trust, Usage};
+use super::public_key::{KeyError, PublicKey};
 use super::revocation::{self, Evidence, RevocationPolicy, RevocationRefusal, Source};
 use super::sign::{Form, SignError, Signer};
 use super::time::Time;
@@ -38,6 +39,9 @@ pub struct PeerPolicy {
     pub trust: Trust,
     /// Extended key usages that a peer's certificate may have.
     pub usage: Usage,
+    /// Raw public keys that a peer may have in place of a certificate (RFC 7670). Such a key is the identity: whoever
+    /// has it may call itself as the connection allows.
+    pub raw_keys: Vec<PublicKey>,
     /// Whether SHA-1 is accepted, in certificates and AUTH.
     pub sha1: bool,
     /// Whether revocation is asked for.
@@ -184,6 +188,8 @@ pub struct Sent {
     pub crls: Vec<Vec<u8>>,
     /// OCSP answers (RFC 4806).
     pub ocsp: Vec<Vec<u8>>,
+    /// Raw public keys, as SubjectPublicKeyInfo (RFC 7670 section 3).
+    pub raw_keys: Vec<Vec<u8>>,
 }
 
 impl Sent {
@@ -194,6 +200,7 @@ impl Sent {
             CertEncoding::X509_SIGNATURE => &mut self.certificates,
             CertEncoding::CRL => &mut self.crls,
             CertEncoding::OCSP_CONTENT => &mut self.ocsp,
+            CertEncoding::RAW_PUBLIC_KEY => &mut self.raw_keys,
             _ => return,
         };
         if list.len() < MOST {
@@ -248,6 +255,12 @@ pub enum PeerRefusal {
     /// One that cannot be read.
     #[error("the peer's certificate cannot be read ({0})")]
     Malformed(super::DerError),
+    /// A key that is of no use.
+    #[error("the peer has {0}")]
+    RawKey(KeyError),
+    /// A raw public key that nobody configured.
+    #[error("the peer's raw public key ({0}) is not among those that are accepted")]
+    UnknownRawKey(String),
     /// It is of another.
     #[error(transparent)]
     Name(#[from] NameRefusal),
@@ -268,39 +281,42 @@ pub enum PeerRefusal {
 /// A peer whose proof and path are good, and about whose revocation nobody was asked yet.
 #[derive(Debug)]
 pub struct Judged {
-    paths: Vec<Path>,
+    /// Its paths; none if it has a raw key.
+    verdict: Option<Vec<Path>>,
     crls: Vec<Crl>,
     ocsp: Vec<(Vec<u8>, Option<Vec<u8>>)>,
     policy: RevocationPolicy,
 }
 
 impl PeerQuestion {
-    /// All but revocation: the certificate is of the identity, leads to a trusted CA, and made the proof.
+    /// All but revocation: the certificate is of the identity, leads to a trusted CA, and made the proof; or the raw key
+    /// is one that is accepted, and made it.
     ///
     /// # Errors
     /// [`PeerRefusal`].
     pub fn judge(&self, now: Time) -> Result<Judged, PeerRefusal> {
+        if let (Some(spki), []) = (self.sent.raw_keys.first(), &self.sent.certificates[..]) {
+            let key = PublicKey::from_spki(spki).map_err(PeerRefusal::RawKey)?;
+            if !self.policy.raw_keys.contains(&key) {
+                return Err(PeerRefusal::UnknownRawKey(key.to_string()));
+            }
+            self.check_proof(&key)?;
+            return Ok(Judged {
+                verdict: None,
+                crls: Vec::new(),
+                ocsp: Vec::new(),
+                policy: self.policy.revocation,
+            });
+        }
         let own = self.own_certificate()?;
         own.is_of(&self.identity)?;
         // One that cannot be read is no help, and no harm.
         let others = self.sent.certificates.iter().skip(1);
         let others: Vec<Certificate> = others.filter_map(|der| Certificate::from_der(der).ok()).collect();
         let paths = path::find(&own, &others, &self.policy.trust, &self.policy.at(now))?;
-        // `find` refuses a key that is of no use.
-        if let Ok(key) = own.key() {
-            match &self.proof {
-                PeerProof::V2 { method, data, octets } => {
-                    ikev2::verify(key, *method, data, octets, SignatureHashes::ours(self.policy.sha1))?;
-                }
-                PeerProof::V1 {
-                    method,
-                    signature,
-                    hash,
-                } => ikev1::verify(key, *method, hash, signature)?,
-            }
-        }
+        self.check_proof(own.key().map_err(|error| PeerRefusal::RawKey(error.clone()))?)?;
         Ok(Judged {
-            paths,
+            verdict: Some(paths),
             crls: self
                 .sent
                 .crls
@@ -310,6 +326,20 @@ impl PeerQuestion {
             ocsp: self.sent.ocsp.iter().map(|response| (response.clone(), None)).collect(),
             policy: self.policy.revocation,
         })
+    }
+
+    fn check_proof(&self, key: &PublicKey) -> Result<(), PeerRefusal> {
+        match &self.proof {
+            PeerProof::V2 { method, data, octets } => {
+                ikev2::verify(key, *method, data, octets, SignatureHashes::ours(self.policy.sha1))?;
+            }
+            PeerProof::V1 {
+                method,
+                signature,
+                hash,
+            } => ikev1::verify(key, *method, hash, signature)?,
+        }
+        Ok(())
     }
 
     /// The first that came. Without any, one that is configured may be of this identity.
@@ -332,10 +362,12 @@ impl Judged {
         if self.policy == RevocationPolicy::default() {
             return Vec::new();
         }
-        self.paths.first().map(revocation::sources).unwrap_or_default()
+        let first = self.verdict.as_ref().and_then(|paths| paths.first());
+        first.map(revocation::sources).unwrap_or_default()
     }
 
-    /// The verdict, with what was fetched. A path that is revoked does not speak against another that is not.
+    /// The verdict, with what was fetched. A path that is revoked does not speak against another that is not. `None`: the
+    /// peer has a raw key, which nobody revokes.
     ///
     /// # Errors
     /// Why the first path is refused.
@@ -344,12 +376,15 @@ impl Judged {
         crls: &[Crl],
         ocsp: &[(Vec<u8>, Option<Vec<u8>>)],
         now: Time,
-    ) -> Result<&Path, RevocationRefusal> {
+    ) -> Result<Option<&Path>, RevocationRefusal> {
+        let Some(paths) = &self.verdict else {
+            return Ok(None);
+        };
         let mut first = None;
-        for path in &self.paths {
+        for path in paths {
             let verdicts = [(crls, ocsp), (&self.crls[..], &self.ocsp[..])].map(|(crls, ocsp)| Evidence { crls, ocsp });
             match revocation::check_all(path, &verdicts, self.policy, now) {
-                Ok(()) => return Ok(path),
+                Ok(()) => return Ok(Some(path)),
                 Err(refusal) => first = first.or(Some(refusal)),
             }
         }

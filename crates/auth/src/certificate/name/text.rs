@@ -315,6 +315,8 @@ mod tests {
         assert_ne!(name("CN=a\\x00b"), name("CN=a"));
         assert_eq!(name("O=A+CN=b"), name("CN=B+O=a"));
         assert_ne!(name("O=A+CN=b"), name("O=A, CN=b"));
+        assert_ne!(name("CN=b+CN=b"), name("O=A+CN=b"));
+        assert_ne!(name("O=A+CN=b"), name("CN=b+CN=b"));
     }
 
     #[test]

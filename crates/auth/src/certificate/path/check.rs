@@ -79,7 +79,7 @@ pub(super) fn issuer(
     }
     let extensions = issuer.extensions();
     // Old roots have no extensions at all; to trust one is its owner's word that it is a CA (section 6.1.4 (k)).
-    let old_root = trusted && issuer.version() < 3;
+    let old_root = trusted && issuer.version() < 3 && issuer.is_self_issued();
     if !issuer.is_ca() && !old_root {
         return fail(Reason::NotCa);
     }
