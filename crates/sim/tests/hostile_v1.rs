@@ -135,11 +135,7 @@ fn wrong_exchanges_and_nonces_make_no_sa() {
         chain.push_raw(PayloadType::V1_KE, &[4; 64]);
         chain.push_raw(PayloadType::V1_NONCE, &vec![1; len]);
         let header = header(ours.spi_i, ours.spi_r, ExchangeType::V1_MAIN, 0);
-        assert_eq!(
-            send(&mut world, at(0), &message(header, &chain)),
-            0,
-            "nonce of {len}"
-        );
+        assert_eq!(send(&mut world, at(0), &message(header, &chain)), 0, "nonce of {len}");
     }
     assert_eq!(
         world.hosts[1].engine.half_open_count(),

@@ -96,7 +96,7 @@ impl Tun {
         self.device.udp_gso()
     }
 
-    /// Asks the host for frames of at most [`FRAME_MAX`] octets. Without it all works, a little slower.
+    /// Asks the host for frames of at most `FRAME_MAX` octets. Without it all works, a little slower.
     pub async fn limit_frames(&self) -> Result<(), NetError> {
         if !self.offload {
             return Ok(());
