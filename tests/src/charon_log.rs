@@ -4,10 +4,12 @@
 //! one SA is derived by one thread at a stretch, so what is unfinished is kept per thread. The SPIs of an IKE SA stand
 //! only in the NAT detection chunks of IKE_SA_INIT; a responder derives the keys one message later, in another thread.
 //! So SPIs and suite are those told last, which is right as long as handshakes do not overlap.
+//!
+//! In IKEv1 the chunks come before the keys in main mode and after them in aggressive mode.
 
 use std::collections::HashMap;
 
-use crate::keys::{EspRow, IkeRow, KeyLog};
+use crate::keys::{EspRow, IkeRow, IsakmpRow, KeyLog};
 
 /// What one thread has said that is not a whole row yet.
 #[derive(Default)]
@@ -31,7 +33,33 @@ struct Latest {
     spis: Option<(String, String)>,
     /// "AES_GCM_16_128/PRF_HMAC_SHA2_256/CURVE_25519"
     ike_proposal: String,
+    /// Ka of an ISAKMP SA whose cookies are not known yet.
+    ka: Option<String>,
     keys: KeyLog,
+}
+
+impl Latest {
+    fn cookies(&mut self, spi_i: &str, spi_r: &str) {
+        // The same SA's second chunk, after its keys.
+        if self.keys.isakmp.last().is_some_and(|row| row.cookie == spi_i) {
+            return;
+        }
+        match self.ka.take() {
+            Some(key) => self.isakmp(spi_i.to_owned(), key),
+            None => self.spis = Some((spi_i.to_owned(), spi_r.to_owned())),
+        }
+    }
+
+    fn ka(&mut self, key: String) {
+        match self.spis.take() {
+            Some((cookie, _)) => self.isakmp(cookie, key),
+            None => self.ka = Some(key),
+        }
+    }
+
+    fn isakmp(&mut self, cookie: String, key: String) {
+        self.keys.isakmp.push(IsakmpRow { cookie, key });
+    }
 }
 
 /// Every key in the log, in the order of the derivations.
@@ -103,8 +131,10 @@ impl Thread {
                 return;
             };
             if spi_r != "0000000000000000" {
-                latest.spis = Some((spi_i.to_owned(), spi_r.to_owned()));
+                latest.cookies(spi_i, spi_r);
             }
+        } else if name == "encryption key Ka" {
+            latest.ka(octets);
         } else if name == "SKEYSEED" {
             self.ike.clear();
         } else if name.starts_with("Sk_") && name.ends_with(" secret") {
@@ -295,6 +325,19 @@ mod tests {
             (outbound.spi.as_str(), outbound.key.as_str(), outbound.auth_key.as_str()),
             ("76a6f003", "01", "03")
         );
+    }
+
+    #[test]
+    fn ka_belongs_to_the_cookies_told_before_or_after_it() {
+        let chunk = |i: &str| {
+            format!("01[IKE] natd_chunk => 16 bytes @ 0x1\n01[IKE]    0: {i} 83 70 95 B4 9C 9E 72 90 5D 47 9B A7 B0 EC 7A  x\n")
+        };
+        let ka = |key: &str| format!("01[IKE] encryption key Ka => 1 bytes @ 0x1\n01[IKE]    0: {key}                                               x\n");
+        let main = [chunk("01"), chunk("01"), ka("AA"), chunk("01")].concat();
+        let aggressive = [ka("BB"), chunk("02"), chunk("02")].concat();
+        let keys = parse(&(main + &aggressive + "01[IKE] end\n"));
+        let rows: Vec<(&str, &str)> = keys.isakmp.iter().map(|r| (&r.cookie[..2], r.key.as_str())).collect();
+        assert_eq!(rows, [("01", "aa"), ("02", "bb")]);
     }
 
     #[test]

@@ -6,10 +6,21 @@ use std::path::Path;
 /// All keys that one daemon has logged.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct KeyLog {
-    /// One row per IKE SA.
+    /// One row per ISAKMP SA, which is what IKEv1 has.
+    pub isakmp: Vec<IsakmpRow>,
+    /// One row per IKE SA of IKEv2.
     pub ike: Vec<IkeRow>,
     /// One row per ESP SA, which is one direction of a child.
     pub esp: Vec<EspRow>,
+}
+
+/// A row of `ikev1_decryption_table`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct IsakmpRow {
+    /// The initiator's cookie.
+    pub cookie: String,
+    /// Ka, the cipher's key (RFC 2409 appendix B), which comes from SKEYID_e and so from SKEYID_a and SKEYID_d.
+    pub key: String,
 }
 
 /// A row of `ikev2_decryption_table`. Octets are hexadecimal; for an AEAD the keys have their salt and `sk_a*` are empty.
@@ -57,6 +68,15 @@ impl KeyLog {
                 .map(fields)
                 .collect()
         };
+        let isakmp = rows("ikev1_decryption_table")
+            .into_iter()
+            .map(|row| match <[String; 2]>::try_from(row) {
+                Ok(row) => {
+                    let [cookie, key] = row.map(hex);
+                    IsakmpRow { cookie, key }
+                }
+                Err(row) => panic!("not a row of ikev1_decryption_table: {row:?}"),
+            });
         let ike = rows("ikev2_decryption_table")
             .into_iter()
             .map(|row| match <[String; 8]>::try_from(row) {
@@ -95,6 +115,7 @@ impl KeyLog {
                 Err(row) => panic!("not a row of esp_sa: {row:?}"),
             });
         Self {
+            isakmp: isakmp.collect(),
             ike: ike.collect(),
             esp: esp.collect(),
         }
@@ -103,6 +124,7 @@ impl KeyLog {
     /// Writes the tables into a folder, for tshark.
     pub fn write(&self, dir: &Path) {
         fs::create_dir_all(dir).unwrap_or_else(|e| panic!("{}: {e}", dir.display()));
+        let isakmp = self.isakmp.iter().map(|r| format!("{},{}\n", r.cookie, r.key));
         let ike = self.ike.iter().map(|r| {
             format!(
                 "{},{},{},{},\"{}\",{},{},\"{}\"\n",
@@ -130,7 +152,8 @@ impl KeyLog {
             )
         });
         for (file, text) in [
-            ("ikev2_decryption_table", ike.collect::<String>()),
+            ("ikev1_decryption_table", isakmp.collect::<String>()),
+            ("ikev2_decryption_table", ike.collect()),
             ("esp_sa", esp.collect()),
         ] {
             let path = dir.join(file);
@@ -138,11 +161,17 @@ impl KeyLog {
         }
     }
 
-    /// Compares octet for octet with what the peer logged: the same IKE SAs with the same SK_e* and SK_a*, and the same
-    /// ESP SAs. Names of algorithms do not matter, and neither does the order. Panics at a difference, or if there is
+    /// Compares octet for octet with what the peer logged: the same ISAKMP SAs with the same Ka, the same IKE SAs with the
+    /// same SK_e* and SK_a*, and the same ESP SAs. Names of algorithms do not matter, and neither does the order. Panics at a difference, or if there is
     /// nothing to compare.
     #[track_caller]
     pub fn assert_same_keys(&self, other: &Self) {
+        let isakmp = |log: &Self| {
+            let mut rows = log.isakmp.clone();
+            rows.sort();
+            rows.dedup();
+            rows
+        };
         let ike = |log: &Self| {
             let mut rows: Vec<[String; 6]> = log
                 .ike
@@ -166,9 +195,10 @@ impl KeyLog {
             rows
         };
         assert!(
-            !self.ike.is_empty() && !self.esp.is_empty(),
+            self.ike.len() + self.isakmp.len() > 0 && !self.esp.is_empty(),
             "no keys to compare: {self:?}"
         );
+        assert_eq!(isakmp(self), isakmp(other), "ISAKMP SAs: cookie, Ka");
         assert_eq!(
             ike(self),
             ike(other),

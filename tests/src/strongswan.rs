@@ -107,6 +107,34 @@ impl StrongSwan {
         self.swanctl(&["--rekey", "--child", name]);
     }
 
+    /// Replaces the newest IKE SA of a connection. In IKEv1 naming the connection would take the old ones too.
+    #[track_caller]
+    pub fn rekey_ike_only(&self, name: &str) {
+        self.swanctl(&["--rekey", "--ike-id", &self.newest(name, "ESTABLISHED").to_string()]);
+    }
+
+    /// Replaces the newest child SA of a connection.
+    #[track_caller]
+    pub fn rekey_child_only(&self, name: &str) {
+        self.swanctl(&["--rekey", "--child-id", &self.newest(&format!("  {name}"), "INSTALLED").to_string()]);
+    }
+
+    /// Number of the newest SA in that state, of a line like "t3: #1, ESTABLISHED, IKEv1, ..".
+    #[track_caller]
+    fn newest(&self, name: &str, state: &str) -> u32 {
+        let sas = self.list_sas();
+        let lines = sas.lines().filter_map(|line| line.strip_prefix(&format!("{name}: #")));
+        let there = lines.filter(|line| line.contains(state));
+        let number = there.filter_map(|line| line.split(',').next()?.parse().ok()).max();
+        number.unwrap_or_else(|| panic!("no {state} SA of {name}:\n{sas}"))
+    }
+
+    /// Starts charon in `space` with several connections loaded, and further lines in the section `charon`.
+    pub fn start_all_with(lab: &Lab, space: &Namespace, connections: &[Connection], charon: &[&str]) -> Self {
+        let conf: String = connections.iter().map(Connection::swanctl_conf).collect();
+        Self::start_conf(lab, space, &conf, charon)
+    }
+
     /// What `swanctl --list-sas` prints.
     #[track_caller]
     pub fn list_sas(&self) -> String {

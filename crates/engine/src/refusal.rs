@@ -43,6 +43,8 @@ pub enum Cause {
     NoChildProposal,
     /// No connection for this pair of addresses or identities.
     NoConnection,
+    /// The connection for these addresses does not answer this version of IKE.
+    Version(u8),
     /// The peer's identity is not the expected one.
     WrongIdentity,
     /// The AUTH payload does not prove the peer's identity.
@@ -213,6 +215,7 @@ impl std::fmt::Display for Cause {
             Self::NoIkeProposal => f.write_str("no proposal in common for the IKE SA"),
             Self::NoChildProposal => f.write_str("no proposal in common for the child SA"),
             Self::NoConnection => f.write_str("no connection for these addresses"),
+            Self::Version(version) => write!(f, "the peer begins in IKEv{version}, which is not answered here"),
             Self::WrongIdentity => f.write_str("the peer's identity is not the expected one"),
             Self::Authentication(why) => write!(f, "authentication failed: {why}"),
             Self::Selectors => f.write_str("the traffic selectors do not meet"),
@@ -240,6 +243,7 @@ impl Cause {
             Self::NoIkeProposal => "no_ike_proposal",
             Self::NoChildProposal => "no_child_proposal",
             Self::NoConnection => "no_connection",
+            Self::Version(_) => "version",
             Self::WrongIdentity => "wrong_identity",
             Self::Authentication(_) => "authentication",
             Self::Selectors => "selectors",
@@ -286,6 +290,7 @@ impl Refusal {
             (Party::Us, Cause::NoConnection) => {
                 "a connection's remote must be the peer's address, a name, or \"any\", and its local ours"
             }
+            (Party::Us, Cause::Version(_)) => "both sides must have the same version, or one of them \"any\"",
             (Party::Us, Cause::NoIkeProposal | Cause::NoChildProposal) => {
                 "one algorithm of each kind must be on both sides"
             }

@@ -113,9 +113,6 @@ impl Engine {
         if self.shutdown.is_some() {
             return Err("shutting down");
         }
-        if !self.cx.policy.connections.iter().any(|c| c.versions.answers(1)) {
-            return Err("IKEv1, which is not configured");
-        }
         if self.half_open.count() >= self.cx.policy.half_open_limit {
             return Err("too many half-open SAs");
         }

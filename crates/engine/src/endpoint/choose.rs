@@ -6,6 +6,7 @@ use std::sync::Arc;
 use handfast_auth::identity::Identity;
 
 use crate::policy::{Connection, Policy, Remote};
+use crate::refusal::{Cause, Party, Refusal, listed};
 
 /// Connections that a peer who begins in this version between these addresses could mean, in the policy's order.
 pub(crate) fn by_address(
@@ -13,6 +14,10 @@ pub(crate) fn by_address(
     version: u8,
     (local, remote): (IpAddr, IpAddr),
 ) -> impl Iterator<Item = &Arc<Connection>> {
+    in_any_version(policy, (local, remote)).filter(move |c| c.versions.answers(version))
+}
+
+fn in_any_version(policy: &Policy, (local, remote): (IpAddr, IpAddr)) -> impl Iterator<Item = &Arc<Connection>> {
     policy.connections.iter().filter(move |c| {
         let here = c.local.is_empty() || c.local.contains(&local);
         let there = match &c.remote {
@@ -20,7 +25,7 @@ pub(crate) fn by_address(
             // A name may point elsewhere by now, so the identity decides.
             Remote::Any | Remote::Name(_) => true,
         };
-        here && there && c.versions.answers(version)
+        here && there
     })
 }
 
@@ -36,8 +41,27 @@ pub(crate) fn by_identity<'p>(
         .filter(move |c| c.remote_id.matches(peer) && wanted.is_none_or(|wanted| wanted.same_as(&c.local_id)))
 }
 
+/// No connection answers a peer that begins in this version between these addresses: why, and where to look.
+pub(crate) fn nobody(policy: &Policy, version: u8, (local, remote): (IpAddr, IpAddr)) -> Refusal {
+    let begun = vec![format!("{local} from {remote}, in IKEv{version}")];
+    if let Some(other) = in_any_version(policy, (local, remote)).next() {
+        return Refusal::new(Party::Us, Cause::Version(version))
+            .offered(begun)
+            .acceptable(vec![format!("{} in IKEv{}", other.pair(), other.versions.begins())])
+            .look_at(other.place.of(&["version"]))
+            .meant(&other.name);
+    }
+    let refusal = Refusal::new(Party::Us, Cause::NoConnection)
+        .offered(begun)
+        .acceptable(listed(&policy.connections, |c| c.pair()));
+    match nearest(policy, local, remote) {
+        Some(place) => refusal.look_at(place),
+        None => refusal,
+    }
+}
+
 /// Where to look if none fits: the connection that fits on one side, else the first.
-pub(crate) fn nearest(policy: &Policy, local: IpAddr, remote: IpAddr) -> Option<String> {
+fn nearest(policy: &Policy, local: IpAddr, remote: IpAddr) -> Option<String> {
     let is_local = |c: &&Arc<Connection>| c.local.is_empty() || c.local.contains(&local);
     let is_remote = |c: &&Arc<Connection>| matches!(&c.remote, Remote::Address(address) if *address == remote);
     let (theirs, ours) = (

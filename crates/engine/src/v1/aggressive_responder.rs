@@ -72,10 +72,11 @@ pub(crate) fn read(
         return Err(notices::no_connection(cx, local, remote));
     };
     let Some(asking) = candidates.iter().find(|c| c.aggressive) else {
-        let refusal = Refusal::new(Party::Us, Cause::NoConnection)
+        let refusal = Refusal::new(Party::Us, Cause::Mode("aggressive mode is not asked for here".into()))
             .offered(vec![format!("aggressive mode, as {peer}")])
-            .acceptable(vec!["main mode (or aggressive = true here)".into()])
-            .look_at(&first.place);
+            .acceptable(vec!["main mode, or aggressive = true in this connection".into()])
+            .look_at(first.place.of(&["aggressive"]))
+            .meant(&first.name);
         return Err(Box::new(Rejected {
             refusal,
             notify: notices::NO_PROPOSAL_CHOSEN,

@@ -8,6 +8,7 @@ use handfast_wire::numbers::v1::NotifyType;
 use handfast_wire::v1::Message;
 
 use crate::context::Context;
+use crate::endpoint::choose;
 use crate::policy::Connection;
 use crate::refusal::{Cause, Party, Refusal};
 use crate::v1::message::{Chain, Parsed, Plain};
@@ -34,10 +35,7 @@ pub(crate) fn malformed(cause: Cause) -> Box<Rejected> {
 }
 
 pub(crate) fn no_connection(cx: &Context, local: SocketAddr, remote: SocketAddr) -> Box<Rejected> {
-    let known = cx.policy.connections.iter().filter(|c| c.versions.answers(1));
-    let refusal = Refusal::new(Party::Us, Cause::NoConnection)
-        .offered(vec![format!("{} from {}, in IKEv1", local.ip(), remote.ip())])
-        .acceptable(known.map(|c| c.pair()).collect());
+    let refusal = choose::nobody(&cx.policy, 1, (local.ip(), remote.ip()));
     Box::new(Rejected {
         refusal,
         notify: NO_PROPOSAL_CHOSEN,

@@ -89,13 +89,7 @@ pub(crate) fn read(
 
     let candidates: Vec<&Arc<Connection>> = choose::by_address(&cx.policy, 2, (local.ip(), remote.ip())).collect();
     if candidates.is_empty() {
-        let refusal = Refusal::new(Party::Us, Cause::NoConnection)
-            .offered(vec![format!("{} from {}", local.ip(), remote.ip())])
-            .acceptable(listed(&cx.policy.connections, |c| c.pair()));
-        let refusal = match choose::nearest(&cx.policy, local.ip(), remote.ip()) {
-            Some(place) => refusal.look_at(place),
-            None => refusal,
-        };
+        let refusal = choose::nobody(&cx.policy, 2, (local.ip(), remote.ip()));
         return Err(reject(refusal, NotifyType::NO_PROPOSAL_CHOSEN));
     }
     let chosen = candidates
