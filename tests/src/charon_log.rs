@@ -330,9 +330,15 @@ mod tests {
     #[test]
     fn ka_belongs_to_the_cookies_told_before_or_after_it() {
         let chunk = |i: &str| {
-            format!("01[IKE] natd_chunk => 16 bytes @ 0x1\n01[IKE]    0: {i} 83 70 95 B4 9C 9E 72 90 5D 47 9B A7 B0 EC 7A  x\n")
+            format!(
+                "01[IKE] natd_chunk => 16 bytes @ 0x1\n01[IKE]    0: {i} 83 70 95 B4 9C 9E 72 90 5D 47 9B A7 B0 EC 7A  x\n"
+            )
         };
-        let ka = |key: &str| format!("01[IKE] encryption key Ka => 1 bytes @ 0x1\n01[IKE]    0: {key}                                               x\n");
+        let ka = |key: &str| {
+            format!(
+                "01[IKE] encryption key Ka => 1 bytes @ 0x1\n01[IKE]    0: {key}                                               x\n"
+            )
+        };
         let main = [chunk("01"), chunk("01"), ka("AA"), chunk("01")].concat();
         let aggressive = [ka("BB"), chunk("02"), chunk("02")].concat();
         let keys = parse(&(main + &aggressive + "01[IKE] end\n"));

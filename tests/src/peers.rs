@@ -17,6 +17,8 @@ pub enum Peer {
     Tcpdump,
     /// nftables.
     Nft,
+    /// Finds and fingerprints IKE hosts; psk-crack, which tries out secrets on what it heard, comes with it.
+    IkeScan,
     /// OpenSSL's command.
     OpenSsl,
     /// A Linux kernel with ESP that runs as a process, and what loads its modules.
@@ -39,6 +41,7 @@ impl Peer {
             Self::Tshark => &["tshark"],
             Self::Tcpdump => &["tcpdump"],
             Self::Nft => &["nft"],
+            Self::IkeScan => &["ike-scan", "psk-crack"],
             Self::OpenSsl => &["openssl"],
             Self::UserModeLinux => &["linux.uml", "/bin/kmod", "/usr/lib/uml/modules"],
             Self::Iperf3 => &["iperf3", "timeout"],

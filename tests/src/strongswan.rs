@@ -116,7 +116,11 @@ impl StrongSwan {
     /// Replaces the newest child SA of a connection.
     #[track_caller]
     pub fn rekey_child_only(&self, name: &str) {
-        self.swanctl(&["--rekey", "--child-id", &self.newest(&format!("  {name}"), "INSTALLED").to_string()]);
+        self.swanctl(&[
+            "--rekey",
+            "--child-id",
+            &self.newest(&format!("  {name}"), "INSTALLED").to_string(),
+        ]);
     }
 
     /// Number of the newest SA in that state, of a line like "t3: #1, ESTABLISHED, IKEv1, ..".
@@ -127,12 +131,6 @@ impl StrongSwan {
         let there = lines.filter(|line| line.contains(state));
         let number = there.filter_map(|line| line.split(',').next()?.parse().ok()).max();
         number.unwrap_or_else(|| panic!("no {state} SA of {name}:\n{sas}"))
-    }
-
-    /// Starts charon in `space` with several connections loaded, and further lines in the section `charon`.
-    pub fn start_all_with(lab: &Lab, space: &Namespace, connections: &[Connection], charon: &[&str]) -> Self {
-        let conf: String = connections.iter().map(Connection::swanctl_conf).collect();
-        Self::start_conf(lab, space, &conf, charon)
     }
 
     /// What `swanctl --list-sas` prints.

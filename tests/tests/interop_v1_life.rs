@@ -98,7 +98,12 @@ fn a_peer_that_was_restarted_begins_anew() {
     let ours = Handfast::start(&lab, &a, &office().toml());
     ours.up("office");
     ours.wait("the peer has one SA", SOON, |_| {
-        theirs.list_sas().lines().filter(|line| line.contains("ESTABLISHED")).count() == 1
+        theirs
+            .list_sas()
+            .lines()
+            .filter(|line| line.contains("ESTABLISHED"))
+            .count()
+            == 1
     });
     assert_eq!(a.ping("10.78.1.1", "10.78.2.1", 10, "0.01"), 10);
 }
@@ -124,7 +129,13 @@ fn through_a_nat_as_initiator() {
     assert_eq!(b.ping("10.78.2.1", "10.78.1.1", 10, "0.01"), 10);
     // The IP address of the NAT stays the same, and so does the SA, when quick mode comes from the peer.
     theirs.rekey_child_only("office");
-    assert_eq!(a.ping("10.78.1.1", "10.78.2.1", 20, "0.1"), 20, "{}\n{}", ours.log(), theirs.log());
+    assert_eq!(
+        a.ping("10.78.1.1", "10.78.2.1", 20, "0.1"),
+        20,
+        "{}\n{}",
+        ours.log(),
+        theirs.log()
+    );
     ours.down("office");
     let file = capture.stop();
     let clear = count(&file, &ours.keylog_dir(), "udp.port == 500 && isakmp");
@@ -151,7 +162,13 @@ fn a_responder_takes_a_peer_from_behind_a_nat() {
     assert_eq!(a.ping("10.78.1.1", "10.78.2.1", 20, "0.01"), 20);
     // We reach it through its mapping.
     ours.rekey("office", false);
-    assert_eq!(b.ping("10.78.2.1", "10.78.1.1", 20, "0.1"), 20, "{}\n{}", ours.log(), theirs.log());
+    assert_eq!(
+        b.ping("10.78.2.1", "10.78.1.1", 20, "0.1"),
+        20,
+        "{}\n{}",
+        ours.log(),
+        theirs.log()
+    );
 }
 
 /// Two Handfasts: protocol 50 where nothing is between, UDP where one insists; both modes of phase 1 and of ESP.
@@ -181,7 +198,11 @@ fn two_handfasts_with_and_without_udp() {
         right.wait_down("office", SOON);
         let file = capture.stop();
         let [plain, udp] = ["esp", capture::ESP_IN_UDP].map(|filter| capture::count(&file, filter));
-        assert_eq!((plain >= 80, udp >= 80), (!in_udp, in_udp), "{plain} plain, {udp} in UDP");
+        assert_eq!(
+            (plain >= 80, udp >= 80),
+            (!in_udp, in_udp),
+            "{plain} plain, {udp} in UDP"
+        );
         judge_dir(&file, &left.keylog_dir()).assert_good();
     }
 }

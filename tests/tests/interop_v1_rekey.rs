@@ -16,7 +16,9 @@ const PINGS: u32 = 120;
 
 fn children(ours: &Handfast, name: &str) -> Vec<String> {
     let sas = ours.sas(name);
-    let children = sas.iter().flat_map(|sa| sa["children"].as_array().cloned().unwrap_or_default());
+    let children = sas
+        .iter()
+        .flat_map(|sa| sa["children"].as_array().cloned().unwrap_or_default());
     let there = children.filter(|c| c["state"] == "installed");
     there.map(|c| c["spi_in"].to_string()).collect()
 }
@@ -46,10 +48,14 @@ fn replaced_twice(ours: &Handfast, name: &str, child: impl Fn(&str), ike: impl F
         });
         let before = cookies(ours, name);
         ike(name);
-        ours.wait("the ISAKMP SA is replaced, and the child lives on under the new one", SOON, |ours| {
-            let now = cookies(ours, name);
-            now.len() == 1 && now != before
-        });
+        ours.wait(
+            "the ISAKMP SA is replaced, and the child lives on under the new one",
+            SOON,
+            |ours| {
+                let now = cookies(ours, name);
+                now.len() == 1 && now != before
+            },
+        );
     }
 }
 
@@ -62,7 +68,10 @@ fn of_each_phase_from_either_side_without_a_lost_ping() {
     let tunnels = [
         Connection::nth(3, ike, "aes128gcm16").v1(),
         Connection::nth(4, ike, "aes128-sha256-ecp256").v1(),
-        Connection::nth(5, ike, "aes256gcm16-ecp256").v1().with("rekey = \"2s\"").with("ike_rekey = \"3s\""),
+        Connection::nth(5, ike, "aes256gcm16-ecp256")
+            .v1()
+            .with("rekey = \"2s\"")
+            .with("ike_rekey = \"3s\""),
         Connection::nth(6, ike, "aes128gcm16-ecp256").v1(),
     ];
     tunnels.iter().for_each(|tunnel| lab.add(&a, &b, tunnel));
@@ -100,7 +109,9 @@ fn of_each_phase_from_either_side_without_a_lost_ping() {
     let log = ours.log();
     let of_clock = |what: &str| {
         let lines = log.lines().filter(|line| line.contains(what));
-        lines.filter(|line| line.contains(&format!("connection={}", by_the_clock.name))).count()
+        lines
+            .filter(|line| line.contains(&format!("connection=\"{}\"", by_the_clock.name)))
+            .count()
     };
     assert!(of_clock("child SA rekeyed") >= 3, "{log}");
     assert!(of_clock("IKE SA rekeyed") >= 2, "{log}");
@@ -122,7 +133,10 @@ fn three_subnets_under_one_phase_1() {
         // strongSwan has a child for each pair, as IKEv1 has one pair in a quick mode.
         let mut theirs = ours.flipped();
         let more = ["10.78.3.0/24", "10.78.4.0/24"].iter().enumerate().map(|(n, subnet)| {
-            format!("}}\nmore{n} {{\nlocal_ts = {subnet}\nremote_ts = 10.78.1.0/24\nesp_proposals = {}", theirs.esp)
+            format!(
+                "}}\nmore{n} {{\nlocal_ts = {subnet}\nremote_ts = 10.78.1.0/24\nesp_proposals = {}",
+                theirs.esp
+            )
         });
         theirs.swanctl_child = more.collect();
         let capture = Capture::start(&lab, &a, &b);
@@ -131,12 +145,22 @@ fn three_subnets_under_one_phase_1() {
         if we_begin {
             ours.up("office");
         } else {
-            ["office", "more0", "more1"].iter().for_each(|child| theirs.initiate(child));
+            ["office", "more0", "more1"]
+                .iter()
+                .for_each(|child| theirs.initiate(child));
         }
-        ours.wait("three children are up", SOON, |ours| children(ours, "office").len() == 3);
+        ours.wait("three children are up", SOON, |ours| {
+            children(ours, "office").len() == 3
+        });
         assert_eq!(cookies(&ours, "office").len(), 1, "one phase 1: {:#}", ours.status());
         for to in ["10.78.2.1", "10.78.3.1", "10.78.4.1"] {
-            assert_eq!(a.ping("10.78.1.1", to, 10, "0.01"), 10, "{to}\n{}\n{}", ours.log(), theirs.log());
+            assert_eq!(
+                a.ping("10.78.1.1", to, 10, "0.01"),
+                10,
+                "{to}\n{}\n{}",
+                ours.log(),
+                theirs.log()
+            );
         }
         // All at once, and each is replaced by one for the same traffic.
         let before = children(&ours, "office");
@@ -146,7 +170,13 @@ fn three_subnets_under_one_phase_1() {
             now.len() == 3 && now.iter().all(|spi| !before.contains(spi))
         });
         for to in ["10.78.2.1", "10.78.3.1", "10.78.4.1"] {
-            assert_eq!(a.ping("10.78.1.1", to, 10, "0.01"), 10, "{to}\n{}\n{}", ours.log(), theirs.log());
+            assert_eq!(
+                a.ping("10.78.1.1", to, 10, "0.01"),
+                10,
+                "{to}\n{}\n{}",
+                ours.log(),
+                theirs.log()
+            );
         }
         ours.down("office");
         judge_dir(&capture.stop(), &ours.keylog_dir()).assert_good();

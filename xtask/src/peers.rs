@@ -78,6 +78,12 @@ const PEERS: &[Peer] = &[
         version: &["nft", "--version"],
     },
     Peer {
+        name: "ike-scan",
+        packages: &["ike-scan"],
+        files: &["ike-scan", "psk-crack"],
+        version: &["ike-scan", "--version"],
+    },
+    Peer {
         name: "openssl",
         packages: &["openssl"],
         files: &["openssl"],

@@ -69,7 +69,8 @@ Exit status: 0 done, 1 no daemon, 2 the file has mistakes and nothing was change
     /// Show IKE and ESP at work between two endpoints on loopback, without root
     #[command(after_help = "Example:
   handfast demo --capture out && WIRESHARK_CONFIG_DIR=out wireshark -r out/demo.pcapng
-  handfast demo --break psk       what a wrong secret looks like on both sides")]
+  handfast demo --break psk       what a wrong secret looks like on both sides
+  handfast demo --ike 1           phase 1 in main mode, phase 2 in quick mode, and how long each takes")]
     Demo(DemoOptions),
     /// Make a small CA and certificates, and see why a certificate is or is not accepted
     Pki {
@@ -166,7 +167,13 @@ pub struct DemoOptions {
     /// JSON lines, the last one the result
     #[arg(long)]
     pub json: bool,
-    /// Algorithms of the IKE SA [default: aes128gcm16-prfsha256-x25519]
+    /// The version of IKE
+    #[arg(long, value_name = "VERSION", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=2))]
+    pub ike: u8,
+    /// How phase 1 of IKEv1 goes [default: main]
+    #[arg(long, value_name = "MODE")]
+    pub mode: Option<PhaseOneMode>,
+    /// Algorithms of the IKE SA [default: aes128gcm16-prfsha256-x25519, in IKEv1 aes128-sha256-ecp256]
     #[arg(long, value_name = "ALGORITHMS")]
     pub suite: Option<String>,
     /// Algorithms of ESP [default: aes128gcm16]
@@ -178,6 +185,15 @@ pub struct DemoOptions {
     /// IP packets each way
     #[arg(long, value_name = "N", default_value_t = 1000)]
     pub packets: u32,
+}
+
+/// The exchanges of phase 1.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PhaseOneMode {
+    /// Six messages; identities are encrypted
+    Main,
+    /// Three messages, which let a listener try out secrets
+    Aggressive,
 }
 
 /// What of B's configuration does not fit A's.

@@ -186,6 +186,7 @@ fn child_established(event: &Event) {
         local_ts,
         remote_ts,
         path,
+        took,
         ..
     } = event
     else {
@@ -202,6 +203,7 @@ fn child_established(event: &Event) {
         local = %path.local,
         remote = %path.remote,
         esp = %encapsulation(path.encapsulation),
+        took = took.map(field::debug),
         "child SA established"
     );
 }

@@ -45,10 +45,14 @@ pub fn status_table(status: &Status) -> String {
                 format!("{id}\n{address}")
             }
         };
-        let state = match &sa["reason"] {
+        let mut state = match &sa["reason"] {
             Value::String(reason) => format!("{}: {reason}", text(&sa["state"])),
             _ => text(&sa["state"]),
         };
+        if let Some(took) = took(&sa["took_us"]) {
+            let phase = if sa["ike_version"] == 1 { "phase 1 " } else { "" };
+            state.push_str(&format!("\n{phase}in {took}"));
+        }
         let children = sa["children"].as_array().map(Vec::as_slice).unwrap_or_default();
         if children.is_empty() {
             let (name, proposal) = (text(&sa["connection"]), text(&sa["proposal"]));
@@ -66,9 +70,10 @@ pub fn status_table(status: &Status) -> String {
             continue;
         }
         for child in children {
+            let phase_two = took(&child["took_us"]).map(|took| format!("\nphase 2 in {took}"));
             table.add_row([
                 text(&sa["connection"]),
-                state.clone(),
+                format!("{state}{}", phase_two.unwrap_or_default()),
                 end("local"),
                 end("remote"),
                 format!("{}\n{}", text(&sa["proposal"]), text(&child["proposal"])),
@@ -152,6 +157,11 @@ fn wrapped(text: &str, indent: usize) -> String {
         column += length;
     }
     out
+}
+
+/// Microseconds for people.
+pub fn took(value: &Value) -> Option<String> {
+    value.as_f64().map(|us| format!("{:.1} ms", us / 1000.0))
 }
 
 fn text(value: &Value) -> String {

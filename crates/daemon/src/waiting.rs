@@ -304,6 +304,7 @@ mod tests {
                 local_ts: vec![],
                 remote_ts: vec![],
                 path,
+                took: None,
             },
         ]
     }

@@ -97,6 +97,42 @@ fn for_people_it_shows_messages_suite_and_selectors() {
     }
 }
 
+/// Main mode has six messages, aggressive mode three, quick mode three; the second phase is the cheaper one.
+#[test]
+fn both_phases_of_ikev1() {
+    for (mode, first) in [("main", "MAIN"), ("aggressive", "AGGRESSIVE")] {
+        let options = ["--ike", "1", "--mode", mode, "--packets", "30"];
+        let out = demo(&[&options[..], &["--json"]].concat());
+        let lines = lines(&out);
+        let result = lines.last().unwrap();
+        assert_eq!(
+            (&result["ok"], &result["rekeys"]),
+            (&true.into(), &2.into()),
+            "{result}"
+        );
+        let begin = lines.iter().position(|line| line["event"] == "established").unwrap();
+        let before = messages(&lines[..begin]);
+        let kinds = |kind: &str| {
+            before
+                .iter()
+                .filter(|(_, name)| name.to_uppercase().contains(kind))
+                .count()
+        };
+        let phase_one = if mode == "main" { 6 } else { 3 };
+        assert_eq!((kinds(first), kinds("QUICK")), (phase_one, 3), "{before:?}");
+        let sa = &lines[begin]["ike_sa"];
+        let (one, two) = (&sa["took_us"], &sa["children"][0]["took_us"]);
+        assert!(one.as_u64() > two.as_u64() && two.as_u64() > Some(0), "{one} {two}");
+        let out = demo(&options);
+        let text = String::from_utf8_lossy(&out.stdout);
+        for part in ["Two IKEv1 endpoints", "phase 1 took", "phase 2 took"] {
+            assert!(text.contains(part), "no {part:?} in:\n{text}");
+        }
+    }
+    let out = demo(&["--mode", "aggressive"]);
+    assert!(String::from_utf8_lossy(&out.stderr).contains("--ike 1") && !out.status.success());
+}
+
 #[test]
 fn every_suite_carries() {
     for (ike, esp) in [

@@ -23,7 +23,7 @@ pub struct Refusal {
     /// What kind of refusal.
     pub cause: Cause,
     /// What the peer said, where it did.
-    pub told: Option<NotifyType>,
+    pub told: Option<Told>,
     /// What was offered, in the usual notation.
     pub offered: Box<[String]>,
     /// What would have been accepted.
@@ -32,6 +32,36 @@ pub struct Refusal {
     pub look_at: Option<Box<str>>,
     /// The connection that whoever was refused seemed to mean, though that is not proved.
     pub meant: Option<Box<str>>,
+}
+
+/// A notify of the peer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Told {
+    /// In IKEv2.
+    V2(NotifyType),
+    /// In IKEv1.
+    V1(handfast_wire::numbers::v1::NotifyType),
+}
+
+impl From<NotifyType> for Told {
+    fn from(notify: NotifyType) -> Self {
+        Self::V2(notify)
+    }
+}
+
+impl From<handfast_wire::numbers::v1::NotifyType> for Told {
+    fn from(notify: handfast_wire::numbers::v1::NotifyType) -> Self {
+        Self::V1(notify)
+    }
+}
+
+impl std::fmt::Display for Told {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::V2(notify) => write!(f, "{notify}"),
+            Self::V1(notify) => write!(f, "{notify}"),
+        }
+    }
 }
 
 /// Kinds of refusal; each is a metric label.
@@ -103,7 +133,8 @@ impl Refusal {
     /// A refusal with nothing to compare.
     pub fn new(by: Party, cause: Cause) -> Self {
         let told = match cause {
-            Cause::Notified(notify) => Some(notify),
+            Cause::Notified(notify) => Some(notify.into()),
+            Cause::NotifiedV1(notify) => Some(notify.into()),
             _ => None,
         };
         Self {
@@ -118,9 +149,9 @@ impl Refusal {
     }
 
     /// The peer refuses: what it said, and what that means here.
-    pub fn told(notify: NotifyType, cause: Cause) -> Self {
+    pub fn told(notify: impl Into<Told>, cause: Cause) -> Self {
         Self {
-            told: Some(notify),
+            told: Some(notify.into()),
             ..Self::new(Party::Peer, cause)
         }
     }
@@ -189,7 +220,9 @@ impl std::fmt::Display for Refusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match (self.by, &self.cause, self.told) {
             (Party::Us, cause, _) => write!(f, "{cause}")?,
-            (Party::Peer, Cause::Notified(notify), _) => write!(f, "the peer refuses: it says {notify}")?,
+            (Party::Peer, Cause::Notified(_) | Cause::NotifiedV1(_), Some(told)) => {
+                write!(f, "the peer refuses: it says {told}")?
+            }
             (Party::Peer, cause, Some(notify)) => write!(f, "the peer refuses: {cause} (it says {notify})")?,
             (Party::Peer, cause, None) => write!(f, "the peer: {cause}")?,
         }
@@ -269,6 +302,9 @@ impl Refusal {
                  called; its log says which"
             }
             (Party::Peer, Cause::Notified(NotifyType::NO_PROPOSAL_CHOSEN)) => {
+                "likely the peer has no connection for our address, or allows none of these algorithms; its log says which"
+            }
+            (Party::Peer, Cause::NoIkeProposal) => {
                 "likely the peer has no connection for our address, or allows none of these algorithms; its log says which"
             }
             (Party::Peer, Cause::NoChildProposal) => {

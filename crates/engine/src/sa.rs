@@ -182,6 +182,7 @@ impl Sa {
             nat_local: self.path.nat_local,
             nat_remote: self.path.nat_remote,
             established_ms: None,
+            took_us: None,
             rekey_ms: None,
             messages: self.messages,
         }
@@ -197,6 +198,11 @@ impl Sa {
         facts.proposal = proposal;
         record(cx, SaDelta::IkeSa(facts));
     }
+}
+
+/// A duration as the store has it.
+pub(crate) fn micros(took: std::time::Duration) -> u64 {
+    u64::try_from(took.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// Writes a fact down. Comes before the message that tells the peer.

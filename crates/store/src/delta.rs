@@ -53,6 +53,9 @@ pub struct IkeSaFacts {
     pub nat_remote: bool,
     /// When it was established, in milliseconds of the engine's clock.
     pub established_ms: Option<u64>,
+    /// From its first message to its being established, in microseconds.
+    #[serde(default)]
+    pub took_us: Option<u64>,
     /// When it will be rekeyed, in milliseconds of the engine's clock.
     pub rekey_ms: Option<u64>,
     /// IKE messages sent and received.
@@ -84,6 +87,9 @@ pub struct ChildFacts {
     pub remote_ts: Vec<String>,
     /// When it will be rekeyed, in milliseconds of the engine's clock.
     pub rekey_ms: Option<u64>,
+    /// How long the exchange took that made it, in microseconds; absent where that did more.
+    #[serde(default)]
+    pub took_us: Option<u64>,
 }
 
 /// Why a configured connection is not up.

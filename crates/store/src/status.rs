@@ -55,6 +55,9 @@ pub struct IkeSaStatus {
     pub nat: NatStatus,
     /// Whole seconds since it was established; null before.
     pub established_s: Option<u64>,
+    /// Microseconds from its first message to its being established (phase 1 of IKEv1); null before.
+    #[serde(default)]
+    pub took_us: Option<u64>,
     /// Whole seconds until it is rekeyed, 0 when overdue; null if it will not be.
     pub rekey_in_s: Option<u64>,
     /// IKE messages sent and received; 0 without an IKE SA.
@@ -121,6 +124,9 @@ pub struct ChildStatus {
     pub packets_out: Option<u64>,
     /// Whole seconds until it is rekeyed, 0 when overdue; null if it will not be.
     pub rekey_in_s: Option<u64>,
+    /// Microseconds that the quick mode took that made it (phase 2 of IKEv1); null in IKEv2.
+    #[serde(default)]
+    pub took_us: Option<u64>,
 }
 
 /// What a plane counted for a child.
@@ -185,6 +191,7 @@ impl IkeSaStatus {
                 local: Some(facts.nat_local),
                 remote: Some(facts.nat_remote),
             },
+            took_us: facts.took_us,
             established_s: facts.established_ms.map(|then| now_ms.saturating_sub(then) / 1000),
             rekey_in_s: seconds_until(facts.rekey_ms, now_ms),
             messages: facts.messages,
@@ -212,6 +219,7 @@ impl IkeSaStatus {
             auth: AuthStatus::default(),
             nat: NatStatus::default(),
             established_s: None,
+            took_us: None,
             rekey_in_s: None,
             messages: 0,
             children: Vec::new(),
@@ -259,6 +267,7 @@ impl ChildStatus {
             packets_in: counters.map(|c| c.packets_in),
             packets_out: counters.map(|c| c.packets_out),
             rekey_in_s: seconds_until(facts.rekey_ms, now_ms),
+            took_us: facts.took_us,
         }
     }
 }

@@ -33,6 +33,7 @@ fn established(id: u64) -> IkeSaFacts {
         nat_local: true,
         nat_remote: false,
         established_ms: Some(60_500),
+        took_us: Some(12_345),
         rekey_ms: Some(14_400_000),
         messages: 6,
     }
@@ -51,6 +52,7 @@ fn half_open(id: u64, connection: Option<&str>, initiator: bool) -> IkeSaFacts {
         auth_remote: String::new(),
         nat_local: false,
         established_ms: None,
+        took_us: None,
         rekey_ms: None,
         messages: 1,
         ..established(id)
@@ -70,6 +72,7 @@ fn child(id: u64, ike: u64) -> ChildFacts {
         local_ts: vec!["10.1.0.0/16".into()],
         remote_ts: vec!["10.2.0.0/16".into(), "2001:db8:2::/48".into()],
         rekey_ms: Some(3_600_999),
+        took_us: None,
     }
 }
 

@@ -73,8 +73,7 @@ impl<'r> Demo<'r> {
         let sockets = [policy::sockets()?, policy::sockets()?];
         let ports = [sockets[0].1, sockets[1].1];
         let [a, b] = sockets;
-        let suites = (options.suite.as_deref(), options.esp.as_deref());
-        let policy = |me: usize| policy::policy(me, ports, suites, options.broken);
+        let policy = |me: usize| policy::policy(me, ports, options);
         let ends = [
             Endpoint::new("A", a.0, ports[0], policy(0)?, keylog.is_some())?,
             Endpoint::new("B", b.0, ports[1], policy(1)?, false)?,
@@ -85,7 +84,7 @@ impl<'r> Demo<'r> {
             report,
             is_broken: options.broken.is_some(),
         };
-        demo.report.begin(&options.capture);
+        demo.report.begin(options.ike, &options.capture);
         if let Some(what) = options.broken {
             return demo.broken(what).await;
         }

@@ -14,7 +14,7 @@ use handfast_engine::policy::{
 };
 use handfast_plane::op::{Limits, Mode};
 
-use crate::cli::Break;
+use crate::cli::{Break, DemoOptions, PhaseOneMode};
 use crate::net::udp::{UdpConfig, UdpSet};
 
 /// The connection's name.
@@ -30,6 +30,8 @@ const OTHER_SUBNET: &str = "10.3.0.0/16";
 /// Algorithms unless asked otherwise: modern, and what tshark 4.0 can decrypt.
 const IKE: &str = "aes128gcm16-prfsha256-x25519";
 const ESP: &str = "aes128gcm16";
+/// IKEv1 has no AEAD in phase 1, and X25519 was never given to it.
+const IKE_V1: &str = "aes128-sha256-ecp256";
 
 /// Algorithms with no cipher in common with these.
 fn unlike(ike: &IkeProposal) -> Result<IkeProposal, String> {
@@ -65,14 +67,18 @@ pub fn sockets() -> Result<(UdpSet, Ports), String> {
 
 /// The policy of A (0) or B (1).
 /// B's differs where something is to be broken.
-pub fn policy(
-    me: usize,
-    ports: [Ports; 2],
-    (ike, esp): (Option<&str>, Option<&str>),
-    broken: Option<Break>,
-) -> Result<Policy, String> {
-    let ike: IkeProposal = ike.unwrap_or(IKE).parse().map_err(|e| format!("--suite: {e}"))?;
-    let esp: EspProposal = esp.unwrap_or(ESP).parse().map_err(|e| format!("--esp: {e}"))?;
+pub fn policy(me: usize, ports: [Ports; 2], options: &DemoOptions) -> Result<Policy, String> {
+    let (versions, suite) = match options.ike {
+        1 => (Versions::One, IKE_V1),
+        _ => (Versions::Two, IKE),
+    };
+    let suite = options.suite.as_deref().unwrap_or(suite);
+    let ike: IkeProposal = suite.parse().map_err(|e| format!("--suite: {e}"))?;
+    let esp = options.esp.as_deref().unwrap_or(ESP);
+    let esp: EspProposal = esp.parse().map_err(|e| format!("--esp: {e}"))?;
+    if options.mode.is_some() && versions != Versions::One {
+        return Err("--mode is of IKEv1: add --ike 1".into());
+    }
     let peer = 1 - me;
     let name = |who: usize| {
         Identity::Fqdn(if who == 0 {
@@ -81,7 +87,7 @@ pub fn policy(
             "b.demo.example".into()
         })
     };
-    let broken = broken.filter(|_| me == 1);
+    let broken = options.broken.filter(|_| me == 1);
     let subnet = |who: usize| {
         let other = broken == Some(Break::Selectors) && who == me;
         let text = if other { OTHER_SUBNET } else { SUBNETS[who] };
@@ -112,8 +118,8 @@ pub fn policy(
     let connection = Connection {
         name: NAME.into(),
         place,
-        versions: Versions::Two,
-        aggressive: false,
+        versions,
+        aggressive: options.mode == Some(PhaseOneMode::Aggressive),
         local: vec![LOOPBACK],
         remote: Remote::Address(LOOPBACK),
         remote_port: ports[peer].ike,

@@ -46,13 +46,13 @@ impl Report {
         }
     }
 
-    pub fn begin(&mut self, capture: &Option<PathBuf>) {
+    pub fn begin(&mut self, version: u8, capture: &Option<PathBuf>) {
         self.started = now();
         if self.json {
             return;
         }
         console::line(format_args!(
-            "Two IKEv2 endpoints, A and B, on this machine's loopback. No root, no kernel IPsec.\n"
+            "Two IKEv{version} endpoints, A and B, on this machine's loopback. No root, no kernel IPsec.\n"
         ));
         if let Some(dir) = capture {
             console::line(format_args!(
@@ -105,7 +105,7 @@ impl Report {
             other => other.to_string(),
         };
         let row = |name: &str, value: String| (name.to_string(), value);
-        let rows = [
+        let mut rows = vec![
             row(
                 "identities",
                 format!("{} and {}", text(&value["local"]["id"]), text(&value["remote"]["id"])),
@@ -140,6 +140,10 @@ impl Report {
                 ),
             ),
         ];
+        // The point of two phases: the second is far cheaper, and can be had again and again under one first.
+        let phases = [("phase 1 took", &value["took_us"]), ("phase 2 took", &child["took_us"])];
+        let phases = phases.into_iter().filter(|_| sa.ike_version == Some(1));
+        rows.extend(phases.filter_map(|(name, us)| Some(row(name, table::took(us)?))));
         console::line(format_args!("\n{}\n", table::two_columns("The tunnel", &rows)));
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use handfast_crypto::proposal::EspSuite;
 use handfast_crypto::provider::{CryptoError, PrfAlgorithm, Provider};
@@ -14,6 +15,7 @@ use handfast_wire::selector::TrafficSelector;
 use crate::child::selectors::describe;
 use crate::event::{Event, KeyLog};
 use crate::policy::ChildPolicy;
+use crate::sa::micros;
 use crate::time::Instant;
 
 /// A child SA whose keys exist.
@@ -40,6 +42,8 @@ pub(crate) struct ChildSa {
     pub expires_at: Option<Instant>,
     /// What it may carry.
     pub limits: Limits,
+    /// How long the exchange took that made it alone: a quick mode of IKEv1.
+    pub took: Option<Duration>,
 }
 
 /// Keys of both directions, as this side uses them.
@@ -126,6 +130,7 @@ impl ChildSa {
             local_ts: self.local_ts.clone(),
             remote_ts: self.remote_ts.clone(),
             path: self.path,
+            took: self.took,
         }
     }
 
@@ -145,6 +150,7 @@ impl ChildSa {
             local_ts: describe(&self.local_ts),
             remote_ts: describe(&self.remote_ts),
             rekey_ms: self.rekey_at.map(Instant::as_millis),
+            took_us: self.took.map(micros),
         }
     }
 

@@ -44,7 +44,7 @@ pub(crate) fn by_identity<'p>(
 /// No connection answers a peer that begins in this version between these addresses: why, and where to look.
 pub(crate) fn nobody(policy: &Policy, version: u8, (local, remote): (IpAddr, IpAddr)) -> Refusal {
     let begun = vec![format!("{local} from {remote}, in IKEv{version}")];
-    if let Some(other) = in_any_version(policy, (local, remote)).next() {
+    if let Some(other) = in_any_version(policy, (local, remote)).find(|c| !c.versions.answers(version)) {
         return Refusal::new(Party::Us, Cause::Version(version))
             .offered(begun)
             .acceptable(vec![format!("{} in IKEv{}", other.pair(), other.versions.begins())])

@@ -116,9 +116,9 @@ impl Machine {
     }
 
     /// Gives the children to a new ISAKMP SA with the same peer.
-    pub fn bequeath(&mut self, sa: &Sa, cx: &mut Context) -> Estate {
+    pub fn bequeath(&mut self, sa: &Sa, cx: &mut Context, by_us: bool) -> Estate {
         match self {
-            Self::V1(s) => s.bequeath(sa, cx),
+            Self::V1(s) => s.bequeath(sa, cx, by_us),
             Self::V2(_) => Estate::default(),
         }
     }

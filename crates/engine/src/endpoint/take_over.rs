@@ -8,7 +8,7 @@ use handfast_wire::header::Spi;
 
 impl Engine {
     /// Phase 1 of this SA is complete. Older SAs with the same peer give it their children; who began the new one deletes
-    /// the old.
+    /// the old, after a while.
     pub(super) fn take_over(&mut self, slot: usize, adopt: bool) {
         let Some(ike) = self.sas.get(slot) else { return };
         let (id, initiator, began, cookie) = (ike.sa.id, ike.sa.initiator, ike.sa.created, ike.sa.spi_i);
@@ -37,7 +37,7 @@ impl Engine {
         for old in &older {
             let Some(ike) = self.sas.get_mut(*old) else { continue };
             let was_up = ike.state.is_up();
-            estates.push(ike.state.bequeath(&ike.sa, &mut self.cx));
+            estates.push(ike.state.bequeath(&ike.sa, &mut self.cx, initiator));
             let old_id = ike.sa.id;
             if was_up {
                 self.supervisor.succeeded(&name, old_id, id);
@@ -46,12 +46,7 @@ impl Engine {
         }
         self.step(slot, |state, sa, cx| state.inherit(sa, cx, estates));
         for old in older {
-            // Who began the new one deletes the old; the other does after a while, if need be.
-            if initiator {
-                self.close(old, "replaced");
-            } else {
-                self.step(old, |state, _, _| Ok(state));
-            }
+            self.step(old, |state, _, _| Ok(state));
         }
     }
 

@@ -119,7 +119,8 @@ impl Sent {
             notices::Expected::Message(parsed) => parsed,
             notices::Expected::Notice(refusal) => {
                 let offered = proposals::names(&self.connection);
-                self.waiting.complain(refusal.offered(offered).look_at(&place));
+                let place = self.connection.place.of(&["ike"]);
+                self.waiting.complain(refusal.offered(offered).look_at(place));
                 return Ok(State::AggressiveSent(self));
             }
             notices::Expected::Nothing => return Ok(State::AggressiveSent(self)),

@@ -54,6 +54,23 @@ pub(crate) struct Answered {
     pub expires: Instant,
 }
 
+/// No connection has a peer of this name.
+fn nobody(cx: &Context, (local, remote): (SocketAddr, SocketAddr), peer: &Identity) -> Box<Rejected> {
+    let mut there = choose::by_address(&cx.policy, 1, (local.ip(), remote.ip())).peekable();
+    let Some(first) = there.peek().copied().cloned() else {
+        return notices::no_connection(cx, local, remote);
+    };
+    let refusal = Refusal::new(Party::Us, Cause::WrongIdentity)
+        .offered(vec![peer.to_string()])
+        .acceptable(there.map(|c| c.remote_id.to_string()).collect())
+        .look_at(first.place.of(&["remote_id"]))
+        .meant(&first.name);
+    Box::new(Rejected {
+        refusal,
+        notify: notices::INVALID_ID_INFORMATION,
+    })
+}
+
 /// Judges a first message without keeping anything.
 pub(crate) fn read(
     cx: &Context,
@@ -69,7 +86,7 @@ pub(crate) fn read(
     let candidates: Vec<&Arc<Connection>> =
         choose::by_identity(&cx.policy, 1, (local.ip(), remote.ip()), &peer, None).collect();
     let Some(first) = candidates.first() else {
-        return Err(notices::no_connection(cx, local, remote));
+        return Err(nobody(cx, (local, remote), &peer));
     };
     let Some(asking) = candidates.iter().find(|c| c.aggressive) else {
         let refusal = Refusal::new(Party::Us, Cause::Mode("aggressive mode is not asked for here".into()))
@@ -88,11 +105,7 @@ pub(crate) fn read(
         .find_map(|c| proposals::choose_phase_one(&offer, c, Some(gxi.len())).map(|choice| (choice, *c)));
     let Some((choice, connection)) = chosen else {
         let acceptable = candidates.iter().flat_map(|c| proposals::names(c)).collect();
-        return Err(notices::no_proposal(
-            proposals::describe(&offer),
-            acceptable,
-            asking.place.of(&["ike"]),
-        ));
+        return Err(notices::no_proposal(proposals::describe(&offer), acceptable, asking));
     };
     let mut abilities = Abilities::default();
     parsed.vendor_ids().for_each(|id| abilities.learn(id));
@@ -252,6 +265,7 @@ impl Answered {
             (Err(refusal), _) => {
                 self.complained = true;
                 notices::send_clear(sa, cx, notices::AUTHENTICATION_FAILED);
+                let refusal = refusal.meant(&self.chosen.connection.name);
                 return Err(Box::new((State::AggressiveAnswered(self), refusal)));
             }
             (Ok(()), Err(_)) => return Ok(State::AggressiveAnswered(self)),

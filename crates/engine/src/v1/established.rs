@@ -120,6 +120,7 @@ impl Established {
         facts.auth_local = "psk".into();
         facts.auth_remote = "psk".into();
         facts.established_ms = Some(self.established.as_millis());
+        facts.took_us = Some(crate::sa::micros(self.established.since(sa.created)));
         record(cx, SaDelta::IkeSa(facts));
     }
 

@@ -19,7 +19,7 @@ const OVERLAP: Duration = Duration::from_secs(1);
 const LEAVE: Duration = Duration::from_secs(10);
 /// How long the inbound SA of a deleted child still takes packets.
 const DRAIN: Duration = Duration::from_secs(5);
-/// Rekeys of both sides that are done within this time have crossed.
+/// A rekey of the peer that comes within this time of ours has crossed it, as far as we can tell.
 const CROSSED: Duration = Duration::from_secs(5);
 /// Wait before a rekey that did not succeed is tried again.
 const REKEY_AGAIN: Duration = Duration::from_secs(30);
@@ -36,6 +36,28 @@ pub(crate) struct Estate {
     draining: Vec<(Instant, ChildId)>,
     /// Rekeys of late: when the new pair was made, which it is, and whether the exchange was ours.
     made: Vec<(Instant, ChildId, bool)>,
+    /// Outbound SAs of pairs that lost against one that crossed them, for the case that the peer sees it another way.
+    spare: Vec<SaInstall>,
+}
+
+/// Whose exchange made a pair.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Origin {
+    /// Ours, for a pair that we wanted to replace.
+    Ours(Option<ChildId>),
+    /// The peer's.
+    Theirs,
+}
+
+impl Origin {
+    /// Whether this exchange began without knowledge of a pair of the other side's making. Of ours we know what we meant
+    /// to replace, which IKEv1 does not say on the wire.
+    fn crossed(self, other: ChildId, by_us: bool) -> bool {
+        match self {
+            Self::Ours(replaces) => !by_us && replaces != Some(other),
+            Self::Theirs => by_us,
+        }
+    }
 }
 
 impl Estate {
@@ -58,6 +80,7 @@ impl Estate {
         self.overlapping.extend(other.overlapping);
         self.draining.extend(other.draining);
         self.made.extend(other.made);
+        self.spare.extend(other.spare);
     }
 
     /// When something of it is due.
@@ -110,8 +133,8 @@ impl Estate {
 
     /// A new pair stands inbound. Older pairs for the same traffic go once what was sent on them has arrived; we send on the
     /// new one when the peer does, or after a second, or at once where there is no other.
-    pub fn add(&mut self, sa: &Sa, cx: &mut Context, child: ChildSa, outbound: SaInstall, ours: bool) {
-        let id = child.id;
+    pub fn add(&mut self, sa: &Sa, cx: &mut Context, child: ChildSa, outbound: SaInstall, origin: Origin) {
+        let (id, ours) = (child.id, origin != Origin::Theirs);
         record(cx, SaDelta::Child(child.facts(sa.id, "installed")));
         let same = |c: &ChildSa| {
             c.policy.name == child.policy.name && c.local_ts == child.local_ts && c.remote_ts == child.remote_ts
@@ -125,7 +148,7 @@ impl Estate {
         let rival = self
             .made
             .iter()
-            .find(|(_, id, by_us)| older.contains(id) && *by_us != ours);
+            .find(|(_, id, by_us)| older.contains(id) && origin.crossed(*id, *by_us));
         let rival = rival.and_then(|(_, id, _)| self.child(*id)).map(|c| (c.id, weight(c)));
         cx.event(child.established_event(sa.id));
         if !older.is_empty() {
@@ -134,7 +157,8 @@ impl Estate {
         let loses = rival.is_some_and(|(_, weight_of_rival)| weight(&child) < weight_of_rival);
         self.children.push(child);
         if let (true, Some((rival, _))) = (loses, rival) {
-            // Rekeys of both sides have crossed. Both keep the same pair; the other is never sent on.
+            // Rekeys of both sides have crossed. Both keep the same pair; the other is not sent on.
+            self.spare.push(outbound);
             self.replace(sa, cx, id, rival, ours);
             return;
         }
@@ -165,13 +189,41 @@ impl Estate {
             child.path = path;
             cx.ask(Asker::Sa(sa.slot), Question::Plane(PlaneOp::UpdatePath(child.id, path)));
         }
-        self.held.iter_mut().for_each(|(_, _, outbound)| outbound.path = path);
+        let held = self.held.iter_mut().map(|(_, _, outbound)| outbound);
+        held.chain(&mut self.spare).for_each(|outbound| outbound.path = path);
     }
 
     /// The peer sends on a new pair: so do we.
     pub fn on_first_inbound(&mut self, sa: &Sa, cx: &mut Context, child: ChildId) {
         let ready: Vec<_> = self.held.extract_if(.., |(_, id, _)| *id == child).collect();
         ready.into_iter().for_each(|(_, _, sa_out)| send_on(sa, cx, sa_out));
+    }
+
+    /// The peer deletes a pair. If that was in use and one that it has crossed is still there, the peer means that one.
+    pub fn deleted_by_peer(&mut self, sa: &Sa, cx: &mut Context, id: ChildId) {
+        let Some(gone) = self.child(id).cloned() else { return };
+        self.drop_child(sa, cx, id, "deleted by the peer");
+        let same = |c: &ChildSa| {
+            c.policy.name == gone.policy.name && c.local_ts == gone.local_ts && c.remote_ts == gone.remote_ts
+        };
+        if gone.replaced || self.children.iter().any(|c| !c.replaced && same(c)) {
+            return;
+        }
+        let stands = |spare: &SaInstall| self.children.iter().any(|c| c.id == spare.child && same(c));
+        let Some(index) = self.spare.iter().position(stands) else {
+            return;
+        };
+        let outbound = self.spare.remove(index);
+        let id = outbound.child;
+        self.overlapping.retain(|(_, old)| *old != id);
+        let rekey_at = cx.rekey_at(gone.policy.rekey);
+        if let Some(child) = self.child_mut(id) {
+            child.replaced = false;
+            child.rekey_at = rekey_at;
+            let facts = child.facts(sa.id, "installed");
+            record(cx, SaDelta::Child(facts));
+        }
+        send_on(sa, cx, outbound);
     }
 
     /// Forgets one child. One that was replaced takes what is still on its way.
@@ -181,6 +233,7 @@ impl Estate {
         };
         let child = self.children.remove(index);
         self.held.retain(|(_, held, _)| *held != id);
+        self.spare.retain(|spare| spare.child != id);
         self.overlapping.retain(|(_, old)| *old != id);
         cx.ask(Asker::Sa(sa.slot), Question::Plane(PlaneOp::RemoveOutbound(id)));
         let reason = if child.replaced {
@@ -204,6 +257,7 @@ impl Estate {
             tell_gone(sa, cx, child.id, reason);
         }
         self.held.clear();
+        self.spare.clear();
         self.overlapping.clear();
     }
 }

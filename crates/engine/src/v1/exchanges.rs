@@ -95,7 +95,8 @@ impl Established {
             if ours.count() >= MAX_OURS || self.over {
                 return;
             }
-            let Some(wish) = self.queue.pop_front() else { return };
+            let Some(mut wish) = self.queue.pop_front() else { return };
+            wish.began = Some(cx.now);
             let id = self.fresh_id(cx);
             match quick_initiator::begin(self, sa, cx, id, wish) {
                 quick_initiator::Then::Wait(initiator) => drop(self.exchanges.insert(id, initiator.into())),
@@ -262,6 +263,7 @@ impl Established {
                 local: *local,
                 remote: *remote,
                 replaces: Some(id),
+                began: None,
             });
         }
     }

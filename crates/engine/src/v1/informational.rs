@@ -9,7 +9,7 @@ use handfast_wire::v1::notify::cookies;
 
 use crate::context::{Context, Effect};
 use crate::datagrams::Datagrams;
-use crate::refusal::{Cause, Party, Refusal};
+use crate::refusal::{Cause, Refusal};
 use crate::v1::established::{Established, NO_CHILD};
 use crate::v1::exchanges::Finished;
 use crate::v1::message::{Chain, Parsed};
@@ -96,12 +96,12 @@ impl Established {
             }
         }
         let deleted = parsed.deletes().next().is_some();
-        let reason = if deleted {
-            "the peer deleted the last child SA"
-        } else {
-            NO_CHILD
+        let reason = match &refusal {
+            Some(refusal) => refusal.to_string(),
+            None if deleted => "the peer deleted the last child SA".into(),
+            None => NO_CHILD.into(),
         };
-        self.follow(sa, cx, refusal, reason)
+        self.follow(sa, cx, refusal, &reason)
     }
 
     /// The peer deletes SAs that it receives on; our halves go too.
@@ -110,7 +110,7 @@ impl Established {
         let gone: Vec<_> = gone.map(|c| c.id).collect();
         self.had_children |= !self.estate.children.is_empty();
         for id in gone {
-            self.estate.drop_child(sa, cx, id, "deleted by the peer");
+            self.estate.deleted_by_peer(sa, cx, id);
         }
     }
 
@@ -128,9 +128,13 @@ impl Established {
             NotifyType::INVALID_ID_INFORMATION => vec![format!("here {}, there {}", wish.local, wish.remote)],
             _ => wish.policy.esp.iter().map(ToString::to_string).collect(),
         };
-        let refusal = Refusal::new(Party::Peer, cause)
+        let keys: &[&str] = match cause {
+            Cause::Selectors => &["local_subnet", "remote_subnet"],
+            _ => &["esp"],
+        };
+        let refusal = Refusal::told(kind, cause)
             .offered(offered)
-            .look_at(&wish.policy.place);
+            .look_at(wish.policy.place.of(keys));
         self.not_granted(sa, cx, wish);
         Some(Box::new(refusal))
     }

@@ -9,6 +9,9 @@ use crate::v1::estate::Estate;
 use crate::v1::quick::Wish;
 use crate::v1::state::{Next, Sa, State};
 
+/// How long an SA that we have replaced still stands: strongSwan moves the children some time after phase 1 is complete,
+/// and one that is deleted before takes them with it.
+const OVERLAP: Duration = Duration::from_secs(3);
 /// How long an SA that the peer has replaced is left to it to delete.
 const LEAVE: Duration = Duration::from_secs(30);
 
@@ -34,6 +37,7 @@ impl Established {
                         local,
                         remote,
                         replaces: None,
+                        began: None,
                     });
                 }
             }
@@ -41,10 +45,11 @@ impl Established {
         self.next_wishes(sa, cx);
     }
 
-    /// Gives everything to a new SA.
-    pub fn bequeath(&mut self, sa: &Sa, cx: &mut Context) -> Estate {
+    /// Gives everything to a new SA, which we have begun or the peer.
+    pub fn bequeath(&mut self, sa: &Sa, cx: &mut Context, by_us: bool) -> Estate {
         self.over = true;
-        self.leave_at = Some(cx.now + LEAVE);
+        let leave = cx.now + if by_us { OVERLAP } else { LEAVE };
+        self.leave_at.get_or_insert(leave);
         self.drop_exchanges(sa, cx);
         self.record(sa, cx);
         std::mem::take(&mut self.estate)

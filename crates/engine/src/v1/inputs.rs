@@ -118,9 +118,9 @@ impl State {
     }
 
     /// Gives the children to a new SA with the same peer. Returns what there was.
-    pub fn bequeath(&mut self, sa: &Sa, cx: &mut Context) -> Estate {
+    pub fn bequeath(&mut self, sa: &Sa, cx: &mut Context, by_us: bool) -> Estate {
         match self {
-            Self::Established(s) => s.bequeath(sa, cx),
+            Self::Established(s) => s.bequeath(sa, cx, by_us),
             _ => Estate::default(),
         }
     }

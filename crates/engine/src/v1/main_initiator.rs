@@ -100,7 +100,7 @@ impl Offered {
             notices::Expected::Message(parsed) => parsed,
             notices::Expected::Notice(refusal) => {
                 let offered = proposals::names(&self.connection);
-                let refusal = refusal.offered(offered).look_at(&self.connection.place);
+                let refusal = refusal.offered(offered).look_at(self.connection.place.of(&["ike"]));
                 self.waiting.complain(refusal);
                 return Ok(State::MainOffered(self));
             }

@@ -77,11 +77,7 @@ pub(crate) fn read(
         .find_map(|c| proposals::choose_phase_one(&offer, c, None).map(|choice| (choice, *c)));
     let Some((choice, connection)) = chosen else {
         let acceptable = candidates.iter().flat_map(|c| proposals::names(c)).collect();
-        return Err(notices::no_proposal(
-            proposals::describe(&offer),
-            acceptable,
-            first.place.of(&["ike"]),
-        ));
+        return Err(notices::no_proposal(proposals::describe(&offer), acceptable, first));
     };
     let mut abilities = Abilities::default();
     parsed.vendor_ids().for_each(|id| abilities.learn(id));
@@ -269,6 +265,7 @@ impl Ready {
             return Ok(State::MainReady(self));
         }
         self.complained = true;
+        let refusal = refusal.meant(&self.chosen.connection.name);
         notices::send_clear(sa, cx, notify);
         Err(Box::new((State::MainReady(self), refusal)))
     }

@@ -42,11 +42,12 @@ pub(crate) fn no_connection(cx: &Context, local: SocketAddr, remote: SocketAddr)
     })
 }
 
-pub(crate) fn no_proposal(offered: Vec<String>, acceptable: Vec<String>, place: String) -> Box<Rejected> {
+pub(crate) fn no_proposal(offered: Vec<String>, acceptable: Vec<String>, meant: &Connection) -> Box<Rejected> {
     let refusal = Refusal::new(Party::Us, Cause::NoIkeProposal)
         .offered(offered)
         .acceptable(acceptable)
-        .look_at(place);
+        .look_at(meant.place.of(&["ike"]))
+        .meant(&meant.name);
     Box::new(Rejected {
         refusal,
         notify: NO_PROPOSAL_CHOSEN,
@@ -104,7 +105,7 @@ pub(crate) fn expect<'a>(sa: &Sa, cx: &mut Context, message: &Message<'a>, wante
     };
     if header.exchange == ExchangeType::V1_INFORMATIONAL {
         return match parsed.error() {
-            Some(error) => Expected::Notice(Refusal::new(Party::Peer, Cause::NotifiedV1(error))),
+            Some(error) => Expected::Notice(Refusal::told(error, meaning(error))),
             None => {
                 sa.dropped(cx, "informational message in the clear");
                 Expected::Nothing
@@ -119,6 +120,14 @@ pub(crate) fn expect<'a>(sa: &Sa, cx: &mut Context, message: &Message<'a>, wante
     Expected::Message(parsed)
 }
 
+/// What an error of the peer means while phase 1 is under way.
+fn meaning(error: NotifyType) -> Cause {
+    match error {
+        NO_PROPOSAL_CHOSEN => Cause::NoIkeProposal,
+        other => Cause::NotifiedV1(other),
+    }
+}
+
 /// An informational message while our proof is under way: in the clear it names an error; encrypted, it is under keys that
 /// both sides have only if their secrets are the same, and then the peer would have answered.
 pub(crate) fn while_proving(message: &Message<'_>, connection: &Connection) -> Refusal {
@@ -127,9 +136,10 @@ pub(crate) fn while_proving(message: &Message<'_>, connection: &Connection) -> R
         .is_none()
         .then(|| Parsed::clear(message).ok())
         .flatten();
-    let cause = match clear.and_then(|parsed| parsed.error()) {
-        Some(error) => Cause::NotifiedV1(error),
-        None => Cause::Authentication("the peer does not accept our proof: most likely its secret is another".into()),
+    let cause = Cause::Authentication("the peer does not accept our proof: most likely its secret is another".into());
+    let refusal = match clear.and_then(|parsed| parsed.error()) {
+        Some(error) => Refusal::told(error, cause),
+        None => Refusal::new(Party::Peer, cause),
     };
-    Refusal::new(Party::Peer, cause).look_at(crate::v1::auth::secret_of(connection))
+    refusal.look_at(crate::v1::auth::secret_of(connection))
 }

@@ -35,6 +35,8 @@ pub(crate) struct Wish {
     pub local: TrafficSelector,
     pub remote: TrafficSelector,
     pub replaces: Option<ChildId>,
+    /// When its quick mode began.
+    pub began: Option<Instant>,
 }
 
 /// A quick mode under way.
@@ -99,6 +101,7 @@ pub(crate) fn child(
         used_up: false,
         expires_at: cx.expires_at(agreed.lifetime.unwrap_or(policy.lifetime)),
         limits: cx.limits(policy.limits),
+        took: None,
     }
 }
 

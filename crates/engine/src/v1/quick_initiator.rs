@@ -14,6 +14,7 @@ use crate::output::{Question, Ticket};
 use crate::refusal::{Cause, Party, Refusal};
 use crate::retransmit::Pending;
 use crate::v1::established::Established;
+use crate::v1::estate::Origin;
 use crate::v1::exchanges::Finished;
 use crate::v1::isakmp::Iv;
 use crate::v1::message::{Chain, Parsed};
@@ -320,7 +321,12 @@ fn finish(
     made: Made,
     keys: &DirectedKeys,
 ) -> Then {
-    let Made { child, ni, nr, message } = made;
+    let Made {
+        mut child,
+        ni,
+        nr,
+        message,
+    } = made;
     let hash = v1::hash_3(this.isakmp.prf, &this.isakmp.keys.skeyid_a, id, &ni, &nr);
     let chain = Chain::new().after_hash(hash.as_bytes());
     let bytes = match this.seal(&mut iv, sa, cx, ExchangeType::V1_QUICK, id, &chain) {
@@ -329,8 +335,8 @@ fn finish(
     };
     this.finished(Finished::new(id, &message, bytes));
     let outbound = child.outbound(keys);
-    drop(wish);
-    this.estate.add(sa, cx, child, outbound, true);
+    child.took = wish.began.map(|began| cx.now.since(began));
+    this.estate.add(sa, cx, child, outbound, Origin::Ours(wish.replaces));
     Then::Over(None)
 }
 

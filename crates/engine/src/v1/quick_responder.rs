@@ -19,7 +19,9 @@ use crate::output::{Question, Ticket};
 use crate::policy::ChildPolicy;
 use crate::refusal::{Cause, Party, Refusal};
 use crate::retransmit::Pending;
+use crate::time::Instant;
 use crate::v1::established::Established;
+use crate::v1::estate::Origin;
 use crate::v1::exchanges::Finished;
 use crate::v1::isakmp::Iv;
 use crate::v1::message::{Chain, Parsed};
@@ -38,6 +40,7 @@ pub(crate) struct Responder {
     ids: Vec<Vec<u8>>,
     answer: Vec<u8>,
     child: ChildSa,
+    began: Instant,
     stage: Stage,
 }
 
@@ -133,6 +136,7 @@ pub(crate) fn begin(
         ids: parsed.client_id_bodies(),
         answer: agreed.answer(spi_in),
         child,
+        began: cx.now,
         stage: Stage::Agreeing(Ticket(0)),
     };
     match agreed.suite.group {
@@ -184,7 +188,7 @@ fn choose(this: &Established, sa: &Sa, parsed: &Parsed<'_>) -> Result<Granted, (
         let refusal = us(Cause::NoChildProposal)
             .offered(proposals::describe_phase_two(&offer))
             .acceptable(policy.esp.iter().map(ToString::to_string).collect())
-            .look_at(&policy.place);
+            .look_at(policy.place.of(&["esp"]));
         return Err((NO_PROPOSAL_CHOSEN, Box::new(refusal)));
     }
     let acceptable = connection.children.iter().map(|policy| {
@@ -196,7 +200,7 @@ fn choose(this: &Established, sa: &Sa, parsed: &Parsed<'_>) -> Result<Granted, (
     let refusal = us(Cause::Selectors)
         .offered(vec![format!("here {ours}, there {theirs}")])
         .acceptable(acceptable.collect())
-        .look_at(&connection.place);
+        .look_at(connection.place.of(&["local_subnet", "remote_subnet"]));
     Err((INVALID_ID_INFORMATION, Box::new(refusal)))
 }
 
@@ -315,7 +319,9 @@ pub(crate) fn on_message(
 /// The peer has the new SA: we send on it, too.
 pub(crate) fn finish(this: &mut Established, sa: &Sa, cx: &mut Context, responder: Responder) {
     if let Stage::Answered { keys, .. } = &responder.stage {
-        let outbound = responder.child.outbound(keys);
-        this.estate.add(sa, cx, responder.child, outbound, false);
+        let mut child = responder.child;
+        let outbound = child.outbound(keys);
+        child.took = Some(cx.now.since(responder.began));
+        this.estate.add(sa, cx, child, outbound, Origin::Theirs);
     }
 }

@@ -244,6 +244,7 @@ impl ChildSa {
             used_up: false,
             expires_at: cx.expires_at(chosen.policy.lifetime),
             limits: cx.limits(chosen.policy.limits),
+            took: None,
             policy: chosen.policy,
         }
     }

@@ -156,6 +156,7 @@ impl Asked {
             used_up: false,
             expires_at: cx.expires_at(self.policy.lifetime),
             limits: cx.limits(self.policy.limits),
+            took: None,
         })
     }
 

@@ -20,6 +20,7 @@ fn ike(id: u64, state: &str) -> SaDelta {
         nat_local: false,
         nat_remote: false,
         established_ms: None,
+        took_us: None,
         rekey_ms: None,
         messages: 1,
     })
@@ -38,6 +39,7 @@ fn child(id: u64, ike: u64, state: &str) -> SaDelta {
         local_ts: vec!["10.1.0.0/16".into()],
         remote_ts: vec!["10.2.0.0/16".into()],
         rekey_ms: None,
+        took_us: None,
     })
 }
 
