@@ -97,7 +97,7 @@ fn for_people_it_shows_messages_suite_and_selectors() {
     }
 }
 
-/// Main mode has six messages, aggressive mode three, quick mode three; the second phase is the cheaper one.
+/// Main mode has six messages, aggressive mode three, quick mode three.
 #[test]
 fn both_phases_of_ikev1() {
     for (mode, first) in [("main", "MAIN"), ("aggressive", "AGGRESSIVE")] {
@@ -122,7 +122,8 @@ fn both_phases_of_ikev1() {
         assert_eq!((kinds(first), kinds("QUICK")), (phase_one, 3), "{before:?}");
         let sa = &lines[begin]["ike_sa"];
         let (one, two) = (&sa["took_us"], &sa["children"][0]["took_us"]);
-        assert!(one.as_u64() > two.as_u64() && two.as_u64() > Some(0), "{one} {two}");
+        // Which is the longer, on a machine with other work, is no matter of a test.
+        assert!(one.as_u64() > Some(0) && two.as_u64() > Some(0), "{one} {two}");
         let out = demo(&options);
         let text = String::from_utf8_lossy(&out.stdout);
         for part in ["Two IKEv1 endpoints", "phase 1 took", "phase 2 took"] {
