@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use handfast_crypto::default_provider;
 use handfast_crypto::provider::{CryptoError, KeyAgreement};
-use handfast_engine::policy::Policy;
+use handfast_engine::policy::{Policy, Versions};
 use handfast_engine::{Answer, Command, Engine, EngineConfig, Event, Input, Instant, Output, Question, Transmit};
 use handfast_plane::op::{Counters, PlaneOp, PlaneReply};
-use handfast_sim::policies::{connection, policy};
+use handfast_sim::policies::{connection, parsed, policy};
 
 use crate::Random;
 
@@ -43,11 +43,15 @@ impl Ends {
         }
     }
 
-    /// IKE_SA_INIT and IKE_AUTH with a child, both ends in this thread.
+    /// Both phases with a child, both ends in this thread.
     pub fn handshake(&mut self) {
-        let command = Command::Up {
+        self.command(Command::Up {
             connection: "office".into(),
-        };
+        });
+    }
+
+    /// The initiator is given a command; both ends run until neither has anything to send.
+    pub fn command(&mut self, command: Command) {
         let mut on_the_way = Vec::new();
         self.feed(0, Input::Command(command), &mut on_the_way);
         while let Some((sender, transmit)) = on_the_way.pop() {
@@ -82,6 +86,20 @@ fn seed() -> [u8; 32] {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).unwrap_or_else(|e| panic!("the system has no randomness: {e}"));
     seed
+}
+
+/// The algorithms of phase 1 in IKEv1.
+pub const IKE_V1: &str = "aes128-sha256-ecp256";
+
+/// The policies of both ends in IKEv1.
+pub fn policies_v1(aggressive: bool) -> [Arc<Policy>; 2] {
+    [0, 1].map(|i| {
+        let mut connection = connection(i);
+        connection.versions = Versions::One;
+        connection.aggressive = aggressive;
+        connection.ike = vec![parsed(IKE_V1)];
+        Arc::new(policy(connection))
+    })
 }
 
 /// The policies of both ends.

@@ -3,6 +3,7 @@
 pub mod ends;
 pub mod ratio;
 pub mod unavoidable;
+pub mod unavoidable_v1;
 
 use handfast_crypto::provider::{CryptoError, RandomSource};
 
