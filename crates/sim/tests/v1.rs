@@ -144,6 +144,33 @@ fn rekeys_that_cross_leave_one_pair() {
     }
 }
 
+/// IKEv1 does not say what a quick mode is to replace. Whoever takes a rekey soon after its own for one that has crossed
+/// it gives way once the peer deletes the other pair.
+#[test]
+fn a_rekey_soon_after_the_peers_leaves_one_pair_too() {
+    for seed in 0..20 {
+        let mut world = world_with(seed, |_, c| v1(c));
+        up(&mut world);
+        for (gap, first) in [(20, 0), (300, 1), (1500, 0), (4000, 1)] {
+            for host in [first, 1 - first] {
+                let (connection, what) = ("office".to_string(), Rekey::Children);
+                world.command(host, Command::Rekey { connection, what });
+                world.run(Duration::from_millis(gap));
+            }
+            for _ in 0..100 {
+                world.run(SECOND / 4);
+                for (here, there) in [(0, 1), (1, 0)] {
+                    let receives = |spi: u32| world.hosts[there].inbound.values().any(|sa| sa.spi == spi);
+                    let reaches = world.hosts[here].outbound.values().any(|sa| receives(sa.spi));
+                    assert!(reaches, "seed {seed}, {gap} ms: {here} does not reach {there}");
+                }
+            }
+            assert_eq!(disagreement(&world), None, "seed {seed} after {gap} ms");
+        }
+        assert!((0..2).all(|h| downs(&world, h) <= 1), "seed {seed}: never down");
+    }
+}
+
 #[test]
 fn loss_and_disorder_leave_one_sa_and_one_pair() {
     for seed in 0..20 {
