@@ -141,5 +141,7 @@ pub(crate) fn while_proving(message: &Message<'_>, connection: &Connection) -> R
         Some(error) => Refusal::told(error, cause),
         None => Refusal::new(Party::Peer, cause),
     };
-    refusal.look_at(crate::v1::auth::secret_of(connection))
+    refusal
+        .look_at(crate::v1::auth::secret_of(connection))
+        .meant(&connection.name)
 }
