@@ -182,3 +182,36 @@ fn three_subnets_under_one_phase_1() {
         judge_dir(&capture.stop(), &ours.keylog_dir()).assert_good();
     }
 }
+
+/// Both sides replace the child at once, twice: one pair is left in use, and no ping is lost on the way there.
+#[test]
+fn by_both_at_once() {
+    need!(Namespaces, StrongSwan, Tshark, Tcpdump);
+    let (lab, a, b) = Lab::pair();
+    let tunnel = Connection::new("aes128-sha256-ecp256", "aes128gcm16-ecp256").v1();
+    let capture = Capture::start(&lab, &a, &b);
+    let ours = Handfast::start(&lab, &a, &tunnel.toml());
+    let theirs = StrongSwan::start(&lab, &b, &tunnel.flipped());
+    ours.up("office");
+    let logs = || format!("{}\n{}", ours.log(), theirs.log());
+    let work = || {
+        for _ in 0..2 {
+            let before = children(&ours, "office");
+            std::thread::scope(|scope| {
+                scope.spawn(|| theirs.rekey_child_only("office"));
+                scope.spawn(|| ours.rekey("office", false));
+            });
+            ours.wait("one new pair is left", SOON, |ours| {
+                let now = children(ours, "office");
+                now.len() == 1 && now != before
+            });
+            std::thread::sleep(Duration::from_secs(4));
+        }
+    };
+    without_loss(&a, &tunnel, work, logs);
+    // The first pair, and two at each time: both sides did ask.
+    assert_eq!(ours.log().matches("child SA established").count(), 5, "{}", logs());
+    ours.down("office");
+    ours.wait("the peer has no SA", SOON, |_| !theirs.is_up("office"));
+    judge_dir(&capture.stop(), &ours.keylog_dir()).assert_good();
+}
