@@ -192,6 +192,10 @@ mod tests {
             for text in sa.connection.iter().chain(&sa.proposal) {
                 assert!(table.contains(text.as_str()), "no {text} in\n{table}");
             }
+            for us in sa.took_us.iter().chain(sa.children.iter().flat_map(|c| &c.took_us)) {
+                let text = format!("in {:.1} ms", *us as f64 / 1000.0);
+                assert!(table.contains(&text), "no {text} in\n{table}");
+            }
             for text in sa.children.iter().flat_map(|c| c.local_ts.iter().chain(&c.remote_ts)) {
                 assert!(table.contains(text.as_str()), "no {text} in\n{table}");
             }
