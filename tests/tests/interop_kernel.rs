@@ -17,7 +17,7 @@ const IKE: &str = "aes128gcm16-prfsha256-ecp256";
 #[test]
 fn in_a_kernel_with_esp() {
     need!(Namespaces, StrongSwan, UserModeLinux);
-    guest::run_ignored_tests(8);
+    guest::run_ignored_tests(12);
 }
 
 /// Two hosts, a Handfast and a strongSwan with kernel ESP, the connection up.
@@ -64,14 +64,21 @@ fn carried(a: &Namespace, b: &Namespace, (here, there): (&str, &str), ours: &Han
 }
 
 fn tunnel(esp: &str, we_begin: bool, v6: bool) {
+    let connection = Connection::new(IKE, esp);
+    let connection = if v6 {
+        connection.outer_v6().inner_v6()
+    } else {
+        connection
+    };
+    tunnel_of(&connection, we_begin);
+}
+
+fn tunnel_of(connection: &Connection, we_begin: bool) {
     if !guest::inside() {
         return;
     }
-    let mut connection = Connection::new(IKE, esp);
-    if v6 {
-        connection = connection.outer_v6().inner_v6();
-    }
-    let (_lab, a, b, ours, theirs) = connected(&connection, we_begin);
+    let esp = connection.esp.as_str();
+    let (_lab, a, b, ours, theirs) = connected(connection, we_begin);
     let hosts = (connection.local.host.as_str(), connection.remote.host.as_str());
     carried(&a, &b, hosts, &ours, &theirs);
     let child = &ours.sas("office")[0]["children"][0];
@@ -114,12 +121,44 @@ fn extended_sequence_numbers_as_responder() {
     tunnel("aes256-sha256-esn", false, false);
 }
 
+/// In IKEv1.
+fn v1(esp: &str) -> Connection {
+    Connection::new("aes256-sha256-ecp256", esp).v1()
+}
+
+#[test]
+#[ignore = "inside the guest"]
+fn tunnel_of_ikev1_as_initiator() {
+    tunnel_of(&v1("aes256gcm16"), true);
+}
+
+#[test]
+#[ignore = "inside the guest"]
+fn tunnel_of_ikev1_as_responder() {
+    tunnel_of(&v1("aes256-sha256"), false);
+}
+
+#[test]
+#[ignore = "inside the guest"]
+fn transport_mode_of_ikev1_as_initiator() {
+    transport_of(&v1("aes256gcm16").transport(), true);
+}
+
+#[test]
+#[ignore = "inside the guest"]
+fn transport_mode_of_ikev1_as_responder() {
+    transport_of(&v1("aes256-sha256").transport(), false);
+}
+
 fn transport(we_begin: bool) {
+    transport_of(&Connection::new(IKE, "aes256gcm16").transport(), we_begin);
+}
+
+fn transport_of(connection: &Connection, we_begin: bool) {
     if !guest::inside() {
         return;
     }
-    let connection = Connection::new(IKE, "aes256gcm16").transport();
-    let (lab, a, b, ours, theirs) = connected(&connection, we_begin);
+    let (lab, a, b, ours, theirs) = connected(connection, we_begin);
     let child = &ours.sas("office")[0]["children"][0];
     assert_eq!(child["mode"], "transport", "{child:#}");
     assert!(states(&b).contains("mode transport"), "{}", states(&b));
