@@ -291,3 +291,24 @@ fn a_connection_of_either_version_answers_both() {
     world.command(0, named(true));
     assert!(!world.run_until(MINUTE, both_up));
 }
+
+#[test]
+fn the_shorter_lifetime_of_both_sides_rules() {
+    for shorter in [0, 1] {
+        let mut world = world_with(9, |i, c| {
+            v1(c);
+            child(c, |c| {
+                c.rekey = Duration::ZERO;
+                c.lifetime = if i == shorter { 100 * SECOND } else { 1000 * SECOND };
+            });
+        });
+        up(&mut world);
+        world.run(95 * SECOND);
+        // Who lets it live longer was told, and has replaced it in time.
+        assert!(
+            child_rekeys(&world, 1 - shorter) >= 1,
+            "host {shorter} lets it live shorter"
+        );
+        assert!((0..2).all(|h| downs(&world, h) <= 1), "never down");
+    }
+}

@@ -266,6 +266,13 @@ impl Chain {
         self.0.push(&Payload::Notify(notify));
     }
 
+    /// A notify about the ESP SA that we receive on.
+    pub fn notify_esp(&mut self, spi: u32, notify: NotifyType, data: &[u8]) {
+        let spi = spi.to_be_bytes();
+        let notify = Notify::new(Protocol::ESP, &spi, notify, data);
+        self.0.push(&Payload::Notify(notify));
+    }
+
     pub fn initial_contact(&mut self, sa: &Sa) {
         self.notify_isakmp(sa, NotifyType::INITIAL_CONTACT, &[]);
     }

@@ -11,7 +11,7 @@ use handfast_wire::numbers::v1::{
     Protocol,
 };
 use handfast_wire::selector::TrafficSelector;
-use handfast_wire::v1::attribute::AttributeDef;
+use handfast_wire::v1::attribute::{self, AttributeDef};
 use handfast_wire::v1::id::encode_selector;
 use handfast_wire::v1::sa::{ProposalDef, TransformDef, encode, encode_chosen};
 use handfast_wire::v1::{IpsecTransform, Lifetimes, OakleyTransform, Proposal, Sa, Transform};
@@ -40,7 +40,10 @@ pub(crate) struct Agreed {
     pub mode: Mode,
     /// Where the peer receives.
     pub spi: u32,
+    /// How long the peer lets it live, if it says so.
     pub lifetime: Option<Duration>,
+    /// How much it may carry, in octets.
+    pub octets: Option<u64>,
     /// Body of the answering SA payload; its SPI is at this offset.
     answer: (Vec<u8>, usize),
 }
@@ -135,6 +138,51 @@ fn child_lifetimes(policy: &ChildPolicy) -> Lifetimes {
     Lifetimes {
         seconds,
         kilobytes: (bytes != u64::MAX).then(|| (bytes / 1024).clamp(1, u64::from(u32::MAX))),
+    }
+}
+
+/// A peer that wants fresh keys more often than this has more of them than it can use.
+const LEAST: u64 = 5;
+
+fn seconds(lifetimes: &Lifetimes) -> Option<Duration> {
+    let seconds = lifetimes.seconds.filter(|seconds| *seconds > 0);
+    seconds.map(|seconds| Duration::from_secs(seconds.max(LEAST)))
+}
+
+fn octets(lifetimes: &Lifetimes) -> Option<u64> {
+    let kilobytes = lifetimes.kilobytes.filter(|kilobytes| *kilobytes > 0);
+    kilobytes.map(|kilobytes| kilobytes.max(1024).saturating_mul(1024))
+}
+
+fn shorter<T: Ord>(a: Option<T>, b: Option<T>) -> Option<T> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}
+
+impl Agreed {
+    /// The responder lets it live shorter than was offered: the data of RESPONDER-LIFETIME (RFC 2407 section 4.6.3.1).
+    pub fn shorten(&mut self, data: &[u8]) {
+        if let Ok(lifetimes) = Lifetimes::read_ipsec(data) {
+            self.lifetime = shorter(self.lifetime, seconds(&lifetimes));
+            self.octets = shorter(self.octets, octets(&lifetimes));
+        }
+    }
+
+    /// As responder: our limits, where they are below what was offered. Returns the data of RESPONDER-LIFETIME if so.
+    pub fn limit(&mut self, policy: &ChildPolicy) -> Option<Vec<u8>> {
+        let ours = child_lifetimes(policy);
+        let lower = |own: Option<u64>, theirs: Option<u64>| own.is_some_and(|own| theirs.is_none_or(|t| own < t));
+        let time = !policy.lifetime.is_zero() && lower(ours.seconds, self.lifetime.map(|t| t.as_secs()));
+        let volume = lower(ours.kilobytes, self.octets.map(|o| o / 1024));
+        let told = Lifetimes {
+            seconds: ours.seconds.filter(|_| time),
+            kilobytes: ours.kilobytes.filter(|_| volume),
+        };
+        self.lifetime = shorter(self.lifetime, seconds(&told));
+        self.octets = shorter(self.octets, octets(&told));
+        (time || volume).then(|| attribute::encode(&told.ipsec_attributes()))
     }
 }
 
@@ -449,7 +497,8 @@ fn agreed(
         suite,
         mode: policy.mode,
         spi,
-        lifetime: read.lifetimes.seconds.filter(|s| *s > 0).map(Duration::from_secs),
+        lifetime: seconds(&read.lifetimes),
+        octets: octets(&read.lifetimes),
         answer: (body, at),
     })
 }

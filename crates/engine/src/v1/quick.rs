@@ -85,6 +85,16 @@ pub(crate) fn child(
         (false, Some(limit)) => policy.rekey.min(limit.mul_f64(0.9)),
         (_, None) => policy.rekey,
     };
+    let lifetime = match agreed.lifetime {
+        Some(limit) if policy.lifetime.is_zero() => limit,
+        Some(limit) => limit.min(policy.lifetime),
+        None => policy.lifetime,
+    };
+    let mut limits = policy.limits;
+    if let Some(octets) = agreed.octets {
+        limits.hard.bytes = limits.hard.bytes.min(octets);
+        limits.soft.bytes = limits.soft.bytes.min(octets / 10 * 9);
+    }
     ChildSa {
         id: cx.child_id(),
         policy: policy.clone(),
@@ -99,8 +109,8 @@ pub(crate) fn child(
         replaced: false,
         rekey_at: cx.rekey_at(rekey),
         used_up: false,
-        expires_at: cx.expires_at(agreed.lifetime.unwrap_or(policy.lifetime)),
-        limits: cx.limits(policy.limits),
+        expires_at: cx.expires_at(lifetime),
+        limits: cx.limits(limits),
         took: None,
     }
 }

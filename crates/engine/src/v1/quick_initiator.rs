@@ -5,6 +5,7 @@ use handfast_crypto::schedule::v1;
 use handfast_crypto::transform::Group;
 use handfast_plane::op::{ChildId, PlaneOp, PlaneReply};
 use handfast_wire::header::ExchangeType;
+use handfast_wire::numbers::v1::NotifyType;
 use handfast_wire::v1::Message;
 
 use crate::child::sa::{ChildSa, DirectedKeys};
@@ -272,7 +273,11 @@ fn read(
     group: Option<Group>,
     parsed: &Parsed<'_>,
 ) -> Result<(ChildSa, Vec<u8>, Vec<u8>), Cause> {
-    let agreed = proposals::accept_phase_two(&parsed.sa()?, &wish.policy, group)?;
+    let mut agreed = proposals::accept_phase_two(&parsed.sa()?, &wish.policy, group)?;
+    let told = parsed.notifies().find(|n| n.notify == NotifyType::RESPONDER_LIFETIME);
+    if let Some(told) = told {
+        agreed.shorten(told.data);
+    }
     let peer = match group {
         Some(_) => parsed.ke()?.to_vec(),
         None => vec![],

@@ -39,6 +39,8 @@ pub(crate) struct Responder {
     /// Whether the peer named its clients, so that the answer does too.
     ids: Vec<Vec<u8>>,
     answer: Vec<u8>,
+    /// What the peer is told of shorter lifetimes of ours.
+    lifetime: Option<Vec<u8>>,
     child: ChildSa,
     began: Instant,
     stage: Stage,
@@ -125,8 +127,13 @@ pub(crate) fn begin(
         Ok(ni) => ni.to_vec(),
         Err(cause) => return syntax(cause),
     };
-    let Granted { policy, agreed, pair } = granted;
+    let Granted {
+        policy,
+        mut agreed,
+        pair,
+    } = granted;
     let spi_in = cx.rng.esp_spi();
+    let lifetime = agreed.limit(&policy);
     let child = quick::child(sa, cx, &policy, &agreed, spi_in, pair);
     let responder = Responder {
         iv,
@@ -135,6 +142,7 @@ pub(crate) fn begin(
         nr: cx.rng.bytes::<32>().to_vec(),
         ids: parsed.client_id_bodies(),
         answer: agreed.answer(spi_in),
+        lifetime,
         child,
         began: cx.now,
         stage: Stage::Agreeing(Ticket(0)),
@@ -265,6 +273,9 @@ fn reply(this: &Established, sa: &mut Sa, cx: &mut Context, id: u32, mut respond
         rest.ke(public);
     }
     responder.ids.iter().for_each(|id| rest.id(id));
+    if let Some(lifetime) = &responder.lifetime {
+        rest.notify_esp(responder.child.spi_in, NotifyType::RESPONDER_LIFETIME, lifetime);
+    }
     let (prf, skeyid_a) = (this.isakmp.prf, &this.isakmp.keys.skeyid_a);
     let hash = v1::hash_2(prf, skeyid_a, id, &responder.ni, rest.bytes());
     let chain = rest.after_hash(hash.as_bytes());
