@@ -1,5 +1,6 @@
 //! Two engines that talk to each other, and nothing else: no network, no store, no plane, no log.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use handfast_crypto::default_provider;
@@ -52,9 +53,9 @@ impl Ends {
 
     /// The initiator is given a command; both ends run until neither has anything to send.
     pub fn command(&mut self, command: Command) {
-        let mut on_the_way = Vec::new();
+        let mut on_the_way = VecDeque::new();
         self.feed(0, Input::Command(command), &mut on_the_way);
-        while let Some((sender, transmit)) = on_the_way.pop() {
+        while let Some((sender, transmit)) = on_the_way.pop_front() {
             let input = Input::Datagram {
                 local: transmit.remote,
                 remote: transmit.local,
@@ -67,13 +68,13 @@ impl Ends {
         }
     }
 
-    fn feed(&mut self, end: usize, input: Input<'_>, on_the_way: &mut Vec<(usize, Transmit)>) {
+    fn feed(&mut self, end: usize, input: Input<'_>, on_the_way: &mut VecDeque<(usize, Transmit)>) {
         let now = Instant::default();
         let engine = &mut self.engines[end];
         engine.handle(now, input);
         while let Some(output) = engine.poll_output() {
             match output {
-                Output::Transmit(transmit) => on_the_way.push((end, transmit)),
+                Output::Transmit(transmit) => on_the_way.push_back((end, transmit)),
                 Output::Ask(ticket, question) => engine.handle(now, Input::Answer(ticket, answer(question))),
                 Output::Event(Event::ChildEstablished { .. }) => self.up += 1,
                 Output::Event(_) | Output::Record(_) | Output::KeyLog(_) => {}
