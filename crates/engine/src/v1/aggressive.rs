@@ -19,7 +19,6 @@ use crate::policy::Connection;
 use crate::refusal::{Cause, Party, Refusal};
 use crate::v1::auth::{self, Exchanged as Publics};
 use crate::v1::established::Established;
-use crate::v1::isakmp::{Agreed, Isakmp};
 use crate::v1::main_initiator::no_key;
 use crate::v1::message::{Chain, Parsed, Plain, seal};
 use crate::v1::state::{Chosen, Last, Next, Overdue, Parties, Sa, State, Waiting, refuse};
@@ -189,15 +188,7 @@ impl Agreeing {
         } = self;
         let connection = chosen.connection.clone();
         let us = |cause| Refusal::new(Party::Us, cause).look_at(&connection.place);
-        let made = shared.and_then(|shared| {
-            let skeyid = auth::skeyid(cx.provider, &chosen, &ni, &nr)?;
-            let agreed = Agreed {
-                shared: &shared,
-                cookies: (sa.spi_i, sa.spi_r),
-                publics: (&publics.gxi, &publics.gxr),
-            };
-            Isakmp::new(cx.provider, chosen.suite, skeyid, &agreed)
-        });
+        let made = shared.and_then(|shared| auth::channel(cx, sa, &chosen, (&ni, &nr), &publics, &shared));
         let mut isakmp = match made {
             Ok(isakmp) => isakmp,
             Err(e) => return refuse(us(Cause::KeyExchange(e.to_string()))),
@@ -216,10 +207,6 @@ impl Agreeing {
             }
         };
         debug_assert_eq!(header.message_id, 0);
-        if cx.key_log {
-            let entry = isakmp.key_log(sa.spi_i);
-            cx.out.push_back(crate::output::Output::KeyLog(entry));
-        }
         nat::detect(sa, &chosen, parsed);
         nat::float(sa, cx, &connection);
         let id = auth::id_body(&connection.local_id);

@@ -17,7 +17,7 @@ use crate::refusal::{Cause, Party, Refusal};
 use crate::time::Instant;
 use crate::v1::auth::{self, Exchanged as Publics};
 use crate::v1::established::Established;
-use crate::v1::isakmp::{Agreed, Isakmp};
+use crate::v1::isakmp::Isakmp;
 use crate::v1::message::{Chain, Parsed, Plain};
 use crate::v1::notices::{self, Rejected};
 use crate::v1::state::{Chosen, Last, Next, Parties, Sa, State, gone, refuse};
@@ -154,27 +154,17 @@ impl Responding {
         } = self.first;
         let nr = cx.rng.bytes::<32>().to_vec();
         let made = result.and_then(|(gxr, shared)| {
-            let skeyid = auth::skeyid(cx.provider, &chosen, &ni, &nr)?;
-            let agreed = Agreed {
-                shared: &shared,
-                cookies: (sa.spi_i, sa.spi_r),
-                publics: (&gxi, &gxr),
-            };
-            let isakmp = Isakmp::new(cx.provider, chosen.suite, skeyid, &agreed)?;
-            Ok((gxr, isakmp))
+            let publics = Publics { gxi, gxr };
+            let isakmp = auth::channel(cx, sa, &chosen, (&ni, &nr), &publics, &shared)?;
+            Ok((publics, isakmp))
         });
-        let (gxr, isakmp) = match made {
+        let (publics, isakmp) = match made {
             Ok(made) => made,
             Err(e) => {
                 let cause = Cause::KeyExchange(format!("{}: {e}", chosen.suite.group));
                 return refuse(Refusal::new(Party::Us, cause));
             }
         };
-        if cx.key_log {
-            let entry = isakmp.key_log(sa.spi_i);
-            cx.out.push_back(crate::output::Output::KeyLog(entry));
-        }
-        let publics = Publics { gxi, gxr };
         let own = auth::id_body(&chosen.connection.local_id);
         let hash = auth::hash_r(&isakmp, sa, &chosen, &publics, &own);
         let mut chain = Chain::new();

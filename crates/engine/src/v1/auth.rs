@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use handfast_auth::identity::Identity;
-use handfast_crypto::provider::{CryptoError, Provider};
+use handfast_crypto::provider::CryptoError;
 use handfast_crypto::schedule::v1::{self, Covered};
 use handfast_crypto::secret::Secret;
 
 use crate::context::Context;
 use crate::endpoint::choose;
+use crate::output::Output;
 use crate::policy::Connection;
 use crate::refusal::{Cause, Party, Refusal};
-use crate::v1::isakmp::Isakmp;
+use crate::v1::isakmp::{Agreed, Isakmp};
 use crate::v1::message::Parsed;
 use crate::v1::proposals;
 use crate::v1::state::{Chosen, Sa};
@@ -22,15 +23,28 @@ pub(crate) struct Exchanged {
     pub gxr: Vec<u8>,
 }
 
-/// SKEYID of the chosen connection's secret.
-pub(crate) fn skeyid(
-    provider: &'static Provider,
+/// The channel that both sides have once their public values are exchanged: SKEYID is that of the chosen connection's
+/// secret.
+pub(crate) fn channel(
+    cx: &mut Context,
+    sa: &Sa,
     chosen: &Chosen,
-    ni: &[u8],
-    nr: &[u8],
-) -> Result<Secret, CryptoError> {
-    let prf = provider.prf(chosen.suite.prf).ok_or(CryptoError::Unsupported)?;
-    Ok(v1::skeyid_preshared(prf, &chosen.connection.auth.psk, ni, nr))
+    (ni, nr): (&[u8], &[u8]),
+    publics: &Exchanged,
+    shared: &Secret,
+) -> Result<Isakmp, CryptoError> {
+    let prf = cx.provider.prf(chosen.suite.prf).ok_or(CryptoError::Unsupported)?;
+    let skeyid = v1::skeyid_preshared(prf, &chosen.connection.auth.psk, ni, nr);
+    let agreed = Agreed {
+        shared,
+        cookies: (sa.spi_i, sa.spi_r),
+        publics: (&publics.gxi, &publics.gxr),
+    };
+    let isakmp = Isakmp::new(cx.provider, chosen.suite, skeyid, &agreed)?;
+    if cx.key_log {
+        cx.out.push_back(Output::KeyLog(isakmp.key_log(sa.spi_i)));
+    }
+    Ok(isakmp)
 }
 
 /// Body of our ID payload: protocol and port zero (RFC 2407 section 4.6.2).

@@ -20,7 +20,7 @@ use crate::policy::Connection;
 use crate::refusal::{Cause, Party, Refusal};
 use crate::v1::auth::{self, Exchanged as Publics};
 use crate::v1::established::Established;
-use crate::v1::isakmp::{Agreed, Isakmp, Iv};
+use crate::v1::isakmp::{Isakmp, Iv};
 use crate::v1::message::{Chain, Parsed, Plain, seal};
 use crate::v1::state::{Chosen, Last, Next, Overdue, Sa, State, Waiting, refuse};
 use crate::v1::vendor::{self, Abilities};
@@ -233,15 +233,7 @@ impl Agreeing {
             publics,
             ..
         } = self;
-        let made = shared.and_then(|shared| {
-            let skeyid = auth::skeyid(cx.provider, &chosen, &ni, &nr)?;
-            let agreed = Agreed {
-                shared: &shared,
-                cookies: (sa.spi_i, sa.spi_r),
-                publics: (&publics.gxi, &publics.gxr),
-            };
-            Isakmp::new(cx.provider, chosen.suite, skeyid, &agreed)
-        });
+        let made = shared.and_then(|shared| auth::channel(cx, sa, &chosen, (&ni, &nr), &publics, &shared));
         let isakmp = match made {
             Ok(isakmp) => isakmp,
             Err(e) => {
@@ -249,10 +241,6 @@ impl Agreeing {
                 return refuse(Refusal::new(Party::Us, cause).look_at(&chosen.connection.place));
             }
         };
-        if cx.key_log {
-            let entry = isakmp.key_log(sa.spi_i);
-            cx.out.push_back(crate::output::Output::KeyLog(entry));
-        }
         nat::float(sa, cx, &chosen.connection);
         let id = auth::id_body(&chosen.connection.local_id);
         let hash = auth::hash_i(&isakmp, sa, &chosen, &publics, &id);

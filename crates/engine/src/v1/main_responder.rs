@@ -17,7 +17,7 @@ use crate::refusal::{Cause, Party, Refusal};
 use crate::time::Instant;
 use crate::v1::auth::{self, Exchanged as Publics};
 use crate::v1::established::Established;
-use crate::v1::isakmp::{Agreed, Isakmp};
+use crate::v1::isakmp::Isakmp;
 use crate::v1::message::{Chain, Parsed, Plain, seal};
 use crate::v1::notices::{self, Rejected};
 use crate::v1::state::{Chosen, Last, Next, Parties, Sa, State, gone, refuse};
@@ -159,28 +159,19 @@ impl Responding {
         let Self { chosen, gxi, ni, .. } = self;
         let nr = cx.rng.bytes::<32>().to_vec();
         let made = result.and_then(|(gxr, shared)| {
-            let skeyid = auth::skeyid(cx.provider, &chosen, &ni, &nr)?;
-            let agreed = Agreed {
-                shared: &shared,
-                cookies: (sa.spi_i, sa.spi_r),
-                publics: (&gxi, &gxr),
-            };
-            let isakmp = Isakmp::new(cx.provider, chosen.suite, skeyid, &agreed)?;
-            Ok((gxr, isakmp))
+            let publics = Publics { gxi, gxr };
+            let isakmp = auth::channel(cx, sa, &chosen, (&ni, &nr), &publics, &shared)?;
+            Ok((publics, isakmp))
         });
-        let (gxr, isakmp) = match made {
+        let (publics, isakmp) = match made {
             Ok(made) => made,
             Err(e) => {
                 let cause = Cause::KeyExchange(format!("{}: {e}", chosen.suite.group));
                 return refuse(Refusal::new(Party::Us, cause));
             }
         };
-        if cx.key_log {
-            let entry = isakmp.key_log(sa.spi_i);
-            cx.out.push_back(crate::output::Output::KeyLog(entry));
-        }
         let mut chain = Chain::new();
-        chain.ke(&gxr);
+        chain.ke(&publics.gxr);
         chain.nonce(&nr);
         nat::push(&mut chain, sa, cx, &chosen);
         let bytes = Plain::message(sa, ExchangeType::V1_MAIN, 0, &chain);
@@ -189,7 +180,7 @@ impl Responding {
         Ok(State::MainReady(Box::new(Ready {
             chosen,
             isakmp,
-            publics: Publics { gxi, gxr },
+            publics,
             last: Last::new(&self.request, bytes.clone()),
             complained: false,
             expires: self.expires,
