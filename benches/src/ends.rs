@@ -3,11 +3,13 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use handfast_auth::certificate::{PeerQuestion, PeerRefusal, Proven};
 use handfast_crypto::default_provider;
 use handfast_crypto::provider::{CryptoError, KeyAgreement};
 use handfast_engine::policy::{Policy, Versions};
 use handfast_engine::{Answer, Command, Engine, EngineConfig, Event, Input, Instant, Output, Question, Transmit};
 use handfast_plane::op::{Counters, PlaneOp, PlaneReply};
+use handfast_sim::pki::NOW;
 use handfast_sim::policies::{connection, parsed, policy};
 
 use crate::Random;
@@ -118,11 +120,18 @@ fn answer(question: Question) -> Answer {
             let public = key.public().to_vec();
             Ok((public, key.agree(&peer)?))
         })),
+        Question::Sign(question) => Answer::Signed(question.answer()),
+        Question::Judge(question) => Answer::Judged(judge(&question)),
         Question::Plane(PlaneOp::Query(_)) => Answer::Plane(PlaneReply::Counters(Counters::default())),
         Question::Plane(_) => Answer::Plane(PlaneReply::Done),
         Question::Resolve(_) => Answer::Addresses(Err("no names here".into())),
         Question::LocalAddress(_) => Answer::LocalAddress(Err("it is configured".into())),
     }
+}
+
+fn judge(question: &PeerQuestion) -> Result<Proven, PeerRefusal> {
+    let judged = question.judge(NOW)?;
+    Ok(Proven::new(judged.finish(&[], &[], NOW)?))
 }
 
 #[cfg(test)]

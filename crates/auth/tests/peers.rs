@@ -39,6 +39,7 @@ impl Scene {
             chain: vec![self.peer.certificate.clone(), self.middle.certificate.clone()],
             signer: Arc::new(signer(9)),
             preference: Preference::default(),
+            staple: None,
         })
     }
 

@@ -99,7 +99,7 @@ pub(crate) fn read(name: &str, at: usize, mut s: Section<'_, '_>, reader: &mut R
         remote_natt_port,
         local_id: local_id?,
         remote_id,
-        auth: Authentication { psk: psk? },
+        auth: Authentication::psk(psk?),
         ike,
         children,
         max_children,

@@ -13,7 +13,7 @@ pub mod schedule;
 pub mod secret;
 pub mod transform;
 
-pub use providers::{default_provider, legacy_provider};
+pub use providers::{default_provider, legacy_provider, system_random};
 
 /// The example of README.md, as a test.
 #[cfg(doctest)]

@@ -3,6 +3,8 @@
 mod modp;
 mod packet;
 mod ring;
+
+pub use ring::system_random;
 mod rust;
 
 use crate::provider::{CbcAlgorithm, KeyAgreement, PrfAlgorithm, ProtectAlgorithm, Provider};

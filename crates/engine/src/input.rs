@@ -3,6 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use handfast_auth::certificate::{PeerRefusal, Proven, SignError};
+use handfast_auth::v2::Proof;
 use handfast_crypto::provider::{CryptoError, EphemeralKey};
 use handfast_crypto::secret::Secret;
 use handfast_plane::op::{PlaneEvent, PlaneReply};
@@ -54,6 +56,10 @@ pub enum Answer {
     Addresses(Result<Vec<IpAddr>, String>),
     /// To `LocalAddress`: the source address the host would use, or why there is none.
     LocalAddress(Result<IpAddr, String>),
+    /// To `Sign`.
+    Signed(Result<Proof, SignError>),
+    /// To `Judge`.
+    Judged(Result<Proven, PeerRefusal>),
     /// To `Plane`.
     Plane(PlaneReply),
 }

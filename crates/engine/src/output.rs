@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use handfast_auth::certificate::{PeerQuestion, SignQuestion};
 use handfast_crypto::provider::EphemeralKey;
 use handfast_crypto::transform::Group;
 use handfast_plane::op::PlaneOp;
@@ -71,6 +72,11 @@ pub enum Question {
     Resolve(String),
     /// Which source address does the host use towards this one: `Answer::LocalAddress`.
     LocalAddress(IpAddr),
+    /// Make a signature: `Answer::Signed`. It may take long, where the key is kept in a device.
+    Sign(Box<SignQuestion>),
+    /// Judge a peer by its certificate and proof, revocation included: `Answer::Judged`. It may take long, and must
+    /// come to an end: nothing is sent before.
+    Judge(Box<PeerQuestion>),
     /// Ask the plane: `Answer::Plane`.
     Plane(PlaneOp),
 }

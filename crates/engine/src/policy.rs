@@ -6,6 +6,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use handfast_auth::certificate::{LocalCertificate, PeerPolicy};
 use handfast_auth::identity::{Identity, IdentityPattern};
 use handfast_crypto::proposal::{EspProposal, IkeProposal};
 use handfast_crypto::secret::Secret;
@@ -92,11 +93,82 @@ pub enum UdpEncapsulation {
     Always,
 }
 
+/// How a side proves itself.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum Method {
+    /// By a preshared key.
+    Psk,
+    /// By a signature, with a certificate or a raw public key.
+    Certificate,
+}
+
+impl Method {
+    /// Its name in the configuration and in the status.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Psk => "psk",
+            Self::Certificate => "certificate",
+        }
+    }
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
 /// How we prove ourselves and what we want of the peer.
+///
+/// In IKEv2 the two sides may use different methods. In IKEv1 both use the one that is negotiated, so there a method
+/// counts only if it is in both lists.
 #[derive(Clone, Debug)]
 pub struct Authentication {
-    /// The preshared key, one for both directions.
+    /// Methods that we may prove ourselves by, best first; none whose credential is missing.
+    pub local: Vec<Method>,
+    /// Methods that we accept of the peer, best first.
+    pub remote: Vec<Method>,
+    /// The preshared key, one for both directions; empty if there is none.
     pub psk: Secret,
+    /// Our certificates and raw keys; the first that the peer asks for is used, or else the very first.
+    pub certificates: Vec<Arc<LocalCertificate>>,
+    /// Whose certificates and raw keys we accept.
+    pub peers: Arc<PeerPolicy>,
+}
+
+impl Authentication {
+    /// Both sides by this preshared key.
+    pub fn psk(psk: Secret) -> Self {
+        Self {
+            local: vec![Method::Psk],
+            remote: vec![Method::Psk],
+            psk,
+            certificates: Vec::new(),
+            peers: Arc::default(),
+        }
+    }
+
+    /// Both sides by certificate.
+    pub fn certificate(certificates: Vec<Arc<LocalCertificate>>, peers: Arc<PeerPolicy>) -> Self {
+        Self {
+            local: vec![Method::Certificate],
+            remote: vec![Method::Certificate],
+            psk: Secret::new(Vec::new()),
+            certificates,
+            peers,
+        }
+    }
+
+    /// Whether the peer may prove itself so.
+    pub fn accepts(&self, method: Method) -> bool {
+        self.remote.contains(&method)
+    }
+
+    /// Whether certificates have a part in it, on either side.
+    pub fn has_certificates(&self) -> bool {
+        self.local.iter().chain(&self.remote).any(|m| *m == Method::Certificate)
+    }
 }
 
 /// Versions of IKE that a connection speaks.

@@ -50,7 +50,15 @@ pub fn differences(before: &Connection, after: &Connection) -> Vec<Difference> {
         remote_natt_port,
         local_id,
         remote_id,
-        auth: Authentication { psk },
+        auth:
+            Authentication {
+                local: prove,
+                remote: accept,
+                psk,
+                // A renewed certificate or another CA counts from the next authentication on.
+                certificates: _,
+                peers: _,
+            },
         ike,
         children,
         max_children,
@@ -81,6 +89,8 @@ pub fn differences(before: &Connection, after: &Connection) -> Vec<Difference> {
     if !psk.ct_eq(after.auth.psk.as_bytes()) {
         list.found("secret", renew, None, None);
     }
+    list.add("auth", renew, prove, &after.auth.local, |l| join(l));
+    list.add("remote_auth", renew, accept, &after.auth.remote, |l| join(l));
     list.add("ike", renew, ike, &after.ike, |l| join(l));
     let udp = |u: &UdpEncapsulation| match u {
         UdpEncapsulation::Auto => "auto".into(),

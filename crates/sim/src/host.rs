@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use handfast_auth::certificate::{PeerQuestion, PeerRefusal, Proven};
 use handfast_crypto::provider::{CryptoError, RandomSource};
 use handfast_engine::event::KeyLog;
 use handfast_engine::policy::Policy;
@@ -222,6 +223,8 @@ impl Host {
                 let same = self.addresses.iter().find(|a| a.is_ipv4() == remote.is_ipv4());
                 Answer::LocalAddress(same.copied().ok_or_else(|| "no address of that family".into()))
             }
+            Question::Sign(question) => Answer::Signed(question.answer()),
+            Question::Judge(question) => Answer::Judged(judge(&question)),
             Question::Plane(op) => Answer::Plane(self.plane(op)),
         }
     }
@@ -270,4 +273,11 @@ impl Host {
         };
         self.events.iter().filter_map(text).collect()
     }
+}
+
+/// Judges a peer at the time of the simulation's certificates; nothing can be fetched.
+fn judge(question: &PeerQuestion) -> Result<Proven, PeerRefusal> {
+    let now = crate::pki::NOW;
+    let judged = question.judge(now)?;
+    Ok(Proven::new(judged.finish(&[], &[], now)?))
 }

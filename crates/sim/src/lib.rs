@@ -6,6 +6,7 @@ pub mod forger;
 pub mod host;
 pub mod network;
 pub mod pair;
+pub mod pki;
 pub mod policies;
 pub mod seeded;
 pub mod world;

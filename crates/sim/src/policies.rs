@@ -38,9 +38,7 @@ pub fn connection(host: usize) -> Connection {
         remote_natt_port: 4500,
         local_id: name(host),
         remote_id: IdentityPattern::Exact(name(1 - host)),
-        auth: Authentication {
-            psk: Secret::new(b"correct horse battery staple".to_vec()),
-        },
+        auth: Authentication::psk(Secret::new(b"correct horse battery staple".to_vec())),
         ike: vec![parsed::<IkeProposal>("aes128gcm16-prfsha256-x25519")],
         children: vec![Arc::new(ChildPolicy {
             name: "office".into(),

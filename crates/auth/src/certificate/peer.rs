@@ -24,12 +24,14 @@ use crate::v2::{Proof, ProofContext};
 /// Our certificate and its key.
 #[derive(Clone, Debug)]
 pub struct LocalCertificate {
-    /// Our certificate, then its issuers, without a root.
+    /// Our certificate, then its issuers, without a root; empty for a raw public key (RFC 7670).
     pub chain: Vec<Certificate>,
     /// Signs with its key.
     pub signer: Arc<dyn Signer>,
     /// How it signs, where it may choose.
     pub preference: Preference,
+    /// What its CA's OCSP responder says of it, a whole OCSPResponse, for peers that ask for it (RFC 4806).
+    pub staple: Option<Vec<u8>>,
 }
 
 /// Whom we accept as a peer that has a certificate.
@@ -276,6 +278,9 @@ pub enum PeerRefusal {
     /// The proof is none, in IKEv1.
     #[error(transparent)]
     Sig(#[from] SignatureV1Error),
+    /// Nobody could judge it now.
+    #[error("the peer's certificate cannot be judged now: {0}")]
+    Unanswered(String),
 }
 
 /// A peer whose proof and path are good, and about whose revocation nobody was asked yet.
@@ -286,6 +291,36 @@ pub struct Judged {
     crls: Vec<Crl>,
     ocsp: Vec<(Vec<u8>, Option<Vec<u8>>)>,
     policy: RevocationPolicy,
+}
+
+/// A peer that was judged, for status and logs.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Proven {
+    /// Its certificate's subject, or what its raw key is.
+    pub subject: String,
+    /// Who vouches for it: the subject of the CA that we trust; `None` for a raw key.
+    pub anchor: Option<String>,
+    /// When the first certificate of the path expires; `None` for a raw key.
+    pub not_after: Option<Time>,
+}
+
+impl Proven {
+    /// Of the verdict of [`Judged::finish`].
+    pub fn new(path: Option<&Path>) -> Self {
+        let certificates = path.map(Path::certificates).unwrap_or_default();
+        let (Some(path), Some(own)) = (path, certificates.first()) else {
+            return Self {
+                subject: "raw public key".into(),
+                anchor: None,
+                not_after: None,
+            };
+        };
+        Self {
+            subject: own.subject().to_string(),
+            anchor: certificates.last().map(|ca| ca.subject().to_string()),
+            not_after: Some(path.not_after()),
+        }
+    }
 }
 
 impl PeerQuestion {

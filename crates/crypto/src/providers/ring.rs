@@ -5,6 +5,8 @@
 
 mod aead;
 
+use std::sync::Arc;
+
 use ring::agreement::{self, EphemeralPrivateKey, UnparsedPublicKey};
 use ring::rand::{SecureRandom, SystemRandom};
 
@@ -13,6 +15,11 @@ pub(super) use aead::AEADS;
 use crate::provider::{CryptoError, EphemeralKey, KeyAgreement, RandomSource};
 use crate::secret::Secret;
 use crate::transform::Group;
+
+/// The system's randomness as ring wants it, to blind and salt signatures.
+pub fn system_random() -> Arc<dyn SecureRandom + Send + Sync> {
+    Arc::new(SystemRandom::new())
+}
 
 pub(super) static X25519: Curve = Curve {
     id: Group::X25519,

@@ -126,9 +126,7 @@ pub fn policy(me: usize, ports: [Ports; 2], options: &DemoOptions) -> Result<Pol
         remote_natt_port: ports[peer].natt,
         local_id: name(me),
         remote_id: IdentityPattern::Exact(name(peer)),
-        auth: Authentication {
-            psk: Secret::from(secret),
-        },
+        auth: Authentication::psk(Secret::from(secret)),
         ike: vec![ike],
         children: vec![Arc::new(child)],
         max_children: 1,

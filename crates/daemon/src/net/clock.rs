@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use handfast_auth::certificate::Time;
 use nix::time::{ClockId, clock_gettime};
 
 /// Time since boot, suspend included (`CLOCK_BOOTTIME`): a laptop that wakes finds its SAs as old as they are, which
@@ -14,6 +15,12 @@ pub fn now() -> Duration {
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     let time = read(ClockId::CLOCK_MONOTONIC);
     time.unwrap_or_default()
+}
+
+/// The time of day, for certificates.
+pub fn certificate_time() -> Time {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    Time(since.map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX)))
 }
 
 #[cfg(test)]

@@ -10,7 +10,8 @@ use handfast_auth::certificate::{GeneralName, LocalSigner, Name, PrivateKey, Sig
 use ring::rand::{SecureRandom, SystemRandom};
 use zeroize::Zeroizing;
 
-use super::{CaOptions, IssueOptions, Problem, files, now};
+use super::{CaOptions, IssueOptions, Problem, files};
+use crate::net::clock::certificate_time;
 
 /// Clocks differ: certificates are valid since an hour ago.
 const BACKDATED: i64 = 3600;
@@ -99,7 +100,7 @@ fn failed(error: impl std::fmt::Display) -> Problem {
 }
 
 fn period(days: u32) -> (Time, Time) {
-    let now = now();
+    let now = certificate_time();
     (Time(now.0 - BACKDATED), now.plus_days(days))
 }
 

@@ -9,9 +9,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
+use handfast_auth::certificate::Name;
 use handfast_auth::certificate::generate::KeyKind;
 use handfast_auth::certificate::revocation::Wanted;
-use handfast_auth::certificate::{Name, Time};
 
 use crate::cli::USAGE;
 use crate::console;
@@ -139,10 +139,4 @@ pub fn run(command: PkiCommand) -> ExitCode {
             ExitCode::from(USAGE)
         }
     }
-}
-
-/// The time, for certificates.
-pub(crate) fn now() -> Time {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    Time(since.map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX)))
 }

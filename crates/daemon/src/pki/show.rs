@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use handfast_auth::certificate::{Certificate, Crl};
 
-use super::{Problem, ShowOptions, files, now};
+use super::{Problem, ShowOptions, files};
+use crate::net::clock::certificate_time;
 
 /// Shows what is in files.
 pub(super) fn show(options: &ShowOptions) -> Result<String, Problem> {
@@ -63,7 +64,7 @@ fn certificate_lines(text: &mut String, certificate: &Certificate) {
     line("names", names.join(", "));
     line("issuer", certificate.issuer().to_string());
     line("serial", serial);
-    let now = now();
+    let now = certificate_time();
     let state = if now < certificate.not_before() {
         " (not yet)"
     } else if now > certificate.not_after() {

@@ -7,7 +7,8 @@ use handfast_auth::certificate::path::find;
 use handfast_auth::certificate::revocation::{Evidence, RevocationPolicy, Wanted, check};
 use handfast_auth::certificate::{Certificate, Crl, Name, Path, PathPolicy, Trust, Usage};
 
-use super::{Problem, VerifyOptions, files, now};
+use super::{Problem, VerifyOptions, files};
+use crate::net::clock::certificate_time;
 
 /// Says whether the certificate is accepted; if not, the step that failed.
 pub(super) fn verify(options: &VerifyOptions) -> Result<String, Problem> {
@@ -17,7 +18,7 @@ pub(super) fn verify(options: &VerifyOptions) -> Result<String, Problem> {
         .split_first()
         .ok_or_else(|| Problem::Usage(format!("{} holds no certificate", options.certificate.display())))?;
     let trust = trust(options)?;
-    let now = now();
+    let now = certificate_time();
     let policy = PathPolicy {
         usage: if options.tls_usage { Usage::IkeOrTls } else { Usage::Ike },
         sha1: options.sha1,
@@ -74,7 +75,7 @@ fn unrevoked<'a>(options: &VerifyOptions, paths: &'a [Path]) -> Result<&'a Path,
     };
     let mut refusal = None;
     for path in paths {
-        match check(path, &evidence, policy, now()) {
+        match check(path, &evidence, policy, certificate_time()) {
             Ok(()) => return Ok(path),
             Err(error) => refusal = refusal.or(Some(error.to_string())),
         }

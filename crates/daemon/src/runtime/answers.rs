@@ -1,5 +1,6 @@
 //! Questions of the engine that need no plane: keys and names.
 
+use handfast_auth::certificate::{PeerQuestion, PeerRefusal, Proven};
 use handfast_crypto::provider::{CryptoError, KeyAgreement, Provider, RandomSource};
 use handfast_crypto::transform::Group;
 use handfast_engine::{Answer, Question, Ticket};
@@ -30,7 +31,7 @@ pub fn is_quick(provider: &Provider, question: &Question) -> bool {
         Question::GenerateKey(group) | Question::Respond { group, .. } => quick(*group),
         Question::Agree { peer, .. } => peer.len() <= INLINE_PUBLIC_LEN,
         Question::LocalAddress(_) => true,
-        Question::Resolve(_) | Question::Plane(_) => false,
+        Question::Resolve(_) | Question::Sign(_) | Question::Judge(_) | Question::Plane(_) => false,
     }
 }
 
@@ -45,8 +46,17 @@ pub fn answer(provider: &'static Provider, question: Question, mark: u32) -> Ans
             Answer::LocalAddress(net::source_address(remote, mark).map_err(|e| e.to_string()))
         }
         Question::Resolve(name) => Answer::Addresses(Err(format!("{name} cannot be looked up here"))),
+        Question::Sign(question) => Answer::Signed(question.answer()),
+        Question::Judge(question) => Answer::Judged(judge(&question)),
         Question::Plane(_) => Answer::Plane(handfast_plane::op::PlaneReply::Failed("no plane here".into())),
     }
+}
+
+/// Judges a peer by what it sent.
+fn judge(question: &PeerQuestion) -> Result<Proven, PeerRefusal> {
+    let now = net::clock::certificate_time();
+    let judged = question.judge(now)?;
+    Ok(Proven::new(judged.finish(&[], &[], now)?))
 }
 
 fn respond(group: &dyn KeyAgreement, peer: &[u8]) -> Result<(Vec<u8>, handfast_crypto::secret::Secret), CryptoError> {
