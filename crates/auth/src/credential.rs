@@ -1,8 +1,8 @@
 //! What one side proves itself with, and what it accepts as the other side's proof.
 //!
 //! The two are apart because RFC 7296 section 2.15 lets each side use another method and another secret. Certificates
-//! and Kerberos become further variants; what they must have done elsewhere (signing, path validation) is a
-//! [`Question`], answered by whoever drives the engine.
+//! are in [`certificate`](crate::certificate): making a signature and judging a peer take long or need I/O, so those are
+//! questions, answered by whoever drives the engine.
 
 use handfast_crypto::secret::Secret;
 
@@ -39,17 +39,3 @@ impl Expectation {
         }
     }
 }
-
-/// A step of authentication: finished, or something must be found out elsewhere first.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Step<T> {
-    /// Finished.
-    Done(T),
-    /// Ask this, then continue.
-    Ask(Question),
-}
-
-/// What must be done elsewhere because it is slow or needs I/O. No method so far needs any.
-#[derive(Clone, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub enum Question {}

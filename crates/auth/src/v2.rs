@@ -6,7 +6,7 @@ use handfast_crypto::provider::PrfAlgorithm;
 use handfast_crypto::secret::Secret;
 use handfast_wire::numbers::AuthMethod;
 
-use crate::credential::{Credential, Expectation, Step};
+use crate::credential::{Credential, Expectation};
 use crate::error::{AuthError, AuthRefusal};
 
 /// What a proof is made over, seen from the side that proves itself.
@@ -40,17 +40,17 @@ pub struct Proof {
 ///
 /// # Errors
 /// [`AuthError::EmptySecret`] for an empty preshared key.
-pub fn prove(credential: &Credential, context: &ProofContext<'_>) -> Result<Step<Proof>, AuthError> {
+pub fn prove(credential: &Credential, context: &ProofContext<'_>) -> Result<Proof, AuthError> {
     match credential {
         Credential::Psk(psk) => {
             if psk.is_empty() {
                 return Err(AuthError::EmptySecret);
             }
             let data = psk::auth(psk.as_bytes(), context).as_bytes().to_vec();
-            Ok(Step::Done(Proof {
+            Ok(Proof {
                 method: AuthMethod::SHARED_KEY.0,
                 data,
-            }))
+            })
         }
     }
 }
@@ -64,9 +64,9 @@ pub fn verify(
     context: &ProofContext<'_>,
     method: u8,
     data: &[u8],
-) -> Result<Step<()>, AuthRefusal> {
+) -> Result<(), AuthRefusal> {
     match expectation {
-        Expectation::Psk(psk) => psk::verify(psk, context, AuthMethod(method), data).map(Step::Done),
+        Expectation::Psk(psk) => psk::verify(psk, context, AuthMethod(method), data),
     }
 }
 

@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use handfast_auth::certificate::Proven;
 use handfast_plane::op::PlaneOp;
-use handfast_store::delta::{End, IkeSaFacts, SaDelta, SaId};
+use handfast_store::delta::{CertificateFacts, End, IkeSaFacts, SaDelta, SaId};
 use handfast_wire::header::Spi;
 
 use crate::context::{Asker, Context, Effect, Farewell};
@@ -13,7 +14,7 @@ use crate::datagrams::Datagrams;
 use crate::event::{Direction, Event};
 use crate::output::{Output, Question, Transmit, TransmitKind};
 use crate::path::Path;
-use crate::policy::Connection;
+use crate::policy::{Connection, Method};
 use crate::refusal::Refusal;
 use crate::time::Instant;
 
@@ -58,6 +59,43 @@ pub(crate) struct Sa {
 pub(crate) struct Parties {
     pub connection: Arc<Connection>,
     pub peer: String,
+    pub proofs: Proofs,
+}
+
+/// How the two sides proved themselves.
+#[derive(Clone)]
+pub(crate) struct Proofs {
+    pub local: Method,
+    pub remote: Method,
+    /// What the peer's certificate says, if it has one.
+    pub certificate: Option<Proven>,
+}
+
+impl Proofs {
+    /// Both by the same method.
+    pub fn both(method: Method, certificate: Option<Proven>) -> Self {
+        Self {
+            local: method,
+            remote: method,
+            certificate,
+        }
+    }
+}
+
+impl Parties {
+    /// Adds what is known of them.
+    pub fn tell(&self, facts: &mut IkeSaFacts) {
+        facts.connection = Some(self.connection.name.clone());
+        facts.local.id = self.connection.local_id.to_string();
+        facts.remote.id.clone_from(&self.peer);
+        facts.auth_local = self.proofs.local.to_string();
+        facts.auth_remote = self.proofs.remote.to_string();
+        facts.peer_certificate = self.proofs.certificate.as_ref().map(|proven| CertificateFacts {
+            subject: proven.subject.clone(),
+            anchor: proven.anchor.clone(),
+            not_after: proven.not_after.map(|time| time.0),
+        });
+    }
 }
 
 impl Sa {
@@ -179,6 +217,7 @@ impl Sa {
             proposal: String::new(),
             auth_local: String::new(),
             auth_remote: String::new(),
+            peer_certificate: None,
             nat_local: self.path.nat_local,
             nat_remote: self.path.nat_remote,
             established_ms: None,

@@ -47,6 +47,9 @@ pub struct IkeSaFacts {
     pub auth_local: String,
     /// How the peer proved itself.
     pub auth_remote: String,
+    /// The peer's certificate, if it has one.
+    #[serde(default)]
+    pub peer_certificate: Option<CertificateFacts>,
     /// We are behind a NAT.
     pub nat_local: bool,
     /// The peer is behind a NAT.
@@ -60,6 +63,17 @@ pub struct IkeSaFacts {
     pub rekey_ms: Option<u64>,
     /// IKE messages sent and received.
     pub messages: u64,
+}
+
+/// What a peer's certificate says.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct CertificateFacts {
+    /// Whom it is about.
+    pub subject: String,
+    /// The CA that we trust, at the end of its path; absent for a raw public key.
+    pub anchor: Option<String>,
+    /// When the first certificate of the path expires, in seconds since 1970; absent for a raw public key.
+    pub not_after: Option<i64>,
 }
 
 /// The facts of a child SA.

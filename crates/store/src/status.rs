@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::delta::{ChildFacts, DownFacts, End, IkeSaFacts};
+use crate::delta::{CertificateFacts, ChildFacts, DownFacts, End, IkeSaFacts};
 use crate::refusals::RefusalStatus;
 use crate::snapshot::{IkeSaEntry, SaSnapshot};
 
@@ -84,6 +84,9 @@ pub struct AuthStatus {
     pub local: Option<String>,
     /// The peer.
     pub remote: Option<String>,
+    /// What the peer's certificate says, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer_certificate: Option<CertificateFacts>,
 }
 
 /// Which side is behind a NAT; null without an IKE SA.
@@ -186,6 +189,7 @@ impl IkeSaStatus {
             auth: AuthStatus {
                 local: known(&facts.auth_local),
                 remote: known(&facts.auth_remote),
+                peer_certificate: facts.peer_certificate.clone(),
             },
             nat: NatStatus {
                 local: Some(facts.nat_local),

@@ -30,6 +30,7 @@ fn established(id: u64) -> IkeSaFacts {
         proposal: "aes256gcm16-prfsha384-ecp384".into(),
         auth_local: "psk".into(),
         auth_remote: "psk".into(),
+        peer_certificate: None,
         nat_local: true,
         nat_remote: false,
         established_ms: Some(60_500),

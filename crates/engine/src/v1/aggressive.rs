@@ -15,8 +15,9 @@ use handfast_wire::v1::Message;
 use crate::context::{Asker, Context};
 use crate::input::Answer;
 use crate::output::{Question, Ticket};
-use crate::policy::Connection;
+use crate::policy::{Connection, Method};
 use crate::refusal::{Cause, Party, Refusal};
+use crate::sa::Proofs;
 use crate::v1::auth::{self, Exchanged as Publics};
 use crate::v1::established::Established;
 use crate::v1::main_initiator::no_key;
@@ -232,6 +233,7 @@ impl Agreeing {
         let parties = Parties {
             connection,
             peer: peer.to_string(),
+            proofs: Proofs::both(Method::Psk, None),
         };
         let last = Last::new(&message, bytes.clone());
         Ok(Established::begin(

@@ -12,8 +12,9 @@ use crate::context::{Asker, Context};
 use crate::endpoint::choose;
 use crate::input::Answer;
 use crate::output::{Question, Ticket};
-use crate::policy::Connection;
+use crate::policy::{Connection, Method};
 use crate::refusal::{Cause, Party, Refusal};
+use crate::sa::Proofs;
 use crate::time::Instant;
 use crate::v1::auth::{self, Exchanged as Publics};
 use crate::v1::established::Established;
@@ -276,6 +277,7 @@ impl Answered {
         let parties = Parties {
             connection: chosen.connection,
             peer: peer.to_string(),
+            proofs: Proofs::both(Method::Psk, None),
         };
         let last = Last::unanswered(message.bytes);
         Ok(Established::begin(

@@ -113,12 +113,8 @@ impl Established {
     pub fn record(&self, sa: &Sa, cx: &mut Context) {
         let mut facts = sa.facts(if self.over { "rekeyed" } else { "established" });
         facts.rekey_ms = self.rekey_at.map(Instant::as_millis);
-        facts.connection = Some(self.parties.connection.name.clone());
-        facts.local.id = self.parties.connection.local_id.to_string();
-        facts.remote.id.clone_from(&self.parties.peer);
+        self.parties.tell(&mut facts);
         facts.proposal = self.isakmp.suite.to_string();
-        facts.auth_local = "psk".into();
-        facts.auth_remote = "psk".into();
         facts.established_ms = Some(self.established.as_millis());
         facts.took_us = Some(crate::sa::micros(self.established.since(sa.created)));
         record(cx, SaDelta::IkeSa(facts));

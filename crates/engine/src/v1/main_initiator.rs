@@ -16,8 +16,9 @@ use handfast_wire::v1::Message;
 use crate::context::{Asker, Context};
 use crate::input::Answer;
 use crate::output::{Question, Ticket};
-use crate::policy::Connection;
+use crate::policy::{Connection, Method};
 use crate::refusal::{Cause, Party, Refusal};
+use crate::sa::Proofs;
 use crate::v1::auth::{self, Exchanged as Publics};
 use crate::v1::established::Established;
 use crate::v1::isakmp::{Isakmp, Iv};
@@ -308,6 +309,7 @@ impl Proving {
                 let parties = crate::v1::state::Parties {
                     connection,
                     peer: peer.to_string(),
+                    proofs: Proofs::both(Method::Psk, None),
                 };
                 let abilities = self.chosen.abilities;
                 Ok(Established::begin(

@@ -12,8 +12,9 @@ use crate::context::{Asker, Context};
 use crate::endpoint::choose;
 use crate::input::Answer;
 use crate::output::{Question, Ticket};
-use crate::policy::Connection;
+use crate::policy::{Connection, Method};
 use crate::refusal::{Cause, Party, Refusal};
+use crate::sa::Proofs;
 use crate::time::Instant;
 use crate::v1::auth::{self, Exchanged as Publics};
 use crate::v1::established::Established;
@@ -241,6 +242,7 @@ impl Ready {
         let parties = Parties {
             connection,
             peer: peer.to_string(),
+            proofs: Proofs::both(Method::Psk, None),
         };
         let last = Last::new(message.bytes, bytes.clone());
         let summary = Plain::describe(sa, ExchangeType::V1_MAIN, 0, &chain);

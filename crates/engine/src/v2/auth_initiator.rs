@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use handfast_auth::certificate::Proven;
 use handfast_auth::identity::Identity;
 use handfast_auth::v2::ProofContext;
 use handfast_wire::describe::describe_v2;
@@ -13,11 +14,14 @@ use handfast_wire::v2::{Message, PayloadChain};
 use crate::child::sa::{ChildSa, KeyInput, derive};
 use crate::context::Context;
 use crate::endpoint::timers::Reason;
-use crate::policy::Connection;
+use crate::policy::{Connection, Method};
 use crate::refusal::{Cause, Party, Refusal};
 use crate::retransmit::{Due, Pending};
+use crate::sa::Proofs;
 use crate::time::Instant;
-use crate::v2::auth;
+use crate::v2::auth::{self, Making, Ours, Verdict};
+use crate::v2::auth_pending::{JudgingResponder, Signing};
+use crate::v2::certificates;
 use crate::v2::channel::{Arrived, Channel, unsealed};
 use crate::v2::child_offer::Asked;
 use crate::v2::established::Established;
@@ -38,6 +42,8 @@ pub(crate) struct AuthSent {
     response: Vec<u8>,
     pub asked: Asked,
     pub pending: Pending,
+    /// How we proved ourselves.
+    method: Method,
     /// It is to go, and why: until then the answer is waited for, since without it nothing can be deleted.
     leaving: Option<(Instant, String)>,
 }
@@ -46,8 +52,8 @@ pub(crate) struct AuthSent {
 const LEAVE: Duration = Duration::from_secs(3);
 
 /// Keys exist: prove who we are and ask for the first child.
-pub(crate) fn send(from: Agreeing, sa: &mut Sa, cx: &mut Context, mut channel: Channel) -> Next {
-    let connection = from.connection;
+pub(crate) fn send(from: Agreeing, sa: &mut Sa, cx: &mut Context, channel: Channel) -> Next {
+    let connection = from.connection.clone();
     if cx.key_log {
         cx.out
             .push_back(crate::Output::KeyLog(channel.key_log(sa.spi_i, sa.spi_r)));
@@ -56,9 +62,6 @@ pub(crate) fn send(from: Agreeing, sa: &mut Sa, cx: &mut Context, mut channel: C
     if sa.path.wants_natt() {
         sa.path.float(cx.policy.ports, connection.remote_natt_port);
     }
-    let Some(child) = connection.children.first().cloned() else {
-        return refuse(Refusal::new(Party::Us, Cause::Local("no child configured".into())).look_at(&connection.place));
-    };
     let body = auth::id_body(&connection.local_id);
     let context = ProofContext {
         prf: channel.prf,
@@ -67,9 +70,22 @@ pub(crate) fn send(from: Agreeing, sa: &mut Sa, cx: &mut Context, mut channel: C
         other_nonce: &from.nr,
         id_body: &body,
     };
-    let proof = match auth::prove(&connection, &context) {
-        Ok(proof) => proof,
-        Err(cause) => return refuse(Refusal::new(Party::Us, cause).look_at(&connection.place)),
+    match auth::prove(sa, cx, &connection, &context, &from.wishes) {
+        Ok(Making::Made(ours)) => request(from, sa, cx, channel, &ours),
+        Ok(Making::Asked(signature)) => Ok(State::Signing(Box::new(Signing {
+            from,
+            channel,
+            signature,
+        }))),
+        Err(refusal) => refuse(refusal),
+    }
+}
+
+/// Our proof is there: asks for the first child with it.
+pub(super) fn request(from: Agreeing, sa: &mut Sa, cx: &mut Context, mut channel: Channel, ours: &Ours) -> Next {
+    let connection = from.connection;
+    let Some(child) = connection.children.first().cloned() else {
+        return refuse(Refusal::new(Party::Us, Cause::Local("no child configured".into())).look_at(&connection.place));
     };
     let asked = match Asked::new(child, &sa.path, cx) {
         Ok(asked) => asked,
@@ -77,13 +93,15 @@ pub(crate) fn send(from: Agreeing, sa: &mut Sa, cx: &mut Context, mut channel: C
     };
     let mut chain = PayloadChain::new();
     auth::push_id(&mut chain, &connection.local_id, true);
+    ours.push_certificates(&mut chain, &from.wishes);
     if sa.initial_contact {
         push_notify(&mut chain, NotifyType::INITIAL_CONTACT, &[]);
     }
+    certificates::push_requests(&mut chain, std::iter::once(&connection), usize::MAX);
     if let Some(wanted) = connection.remote_id.exact() {
         auth::push_id(&mut chain, wanted, false);
     }
-    auth::push_auth(&mut chain, &proof);
+    ours.push_auth(&mut chain);
     asked.push_notifies(&mut chain);
     asked.push_sa(&mut chain, false);
     asked.push_ts(&mut chain);
@@ -113,6 +131,7 @@ pub(crate) fn send(from: Agreeing, sa: &mut Sa, cx: &mut Context, mut channel: C
         response,
         asked,
         pending,
+        method: ours.method(),
         leaving: None,
     })))
 }
@@ -178,9 +197,27 @@ impl AuthSent {
         {
             return refuse(self.told(error.notify));
         }
-        match self.authenticate(&parsed) {
-            Ok(peer) => self.take_child(sa, cx, &parsed, peer),
+        match self.authenticate(sa, cx, &parsed) {
+            Ok((peer, Verdict::Proven)) => {
+                let proofs = self.proofs(None);
+                self.take_child(sa, cx, &parsed, peer, proofs)
+            }
+            Ok((peer, Verdict::Asked(ticket))) => Ok(State::JudgingResponder(Box::new(JudgingResponder {
+                sent: self,
+                opened,
+                peer,
+                ticket,
+            }))),
             Err(refusal) => self.unproven(sa, cx, refusal),
+        }
+    }
+
+    /// How both proved themselves, the peer by a certificate or without.
+    pub(super) fn proofs(&self, certificate: Option<Proven>) -> Proofs {
+        Proofs {
+            local: self.method,
+            remote: certificate.as_ref().map_or(Method::Psk, |_| Method::Certificate),
+            certificate,
         }
     }
 
@@ -191,15 +228,23 @@ impl AuthSent {
         match notify {
             NotifyType::AUTHENTICATION_FAILED => refusal
                 .offered(vec![format!(
-                    "{} by preshared key, looking for {}",
-                    c.local_id, c.remote_id
+                    "{} by {}, looking for {}",
+                    c.local_id,
+                    match self.method {
+                        Method::Psk => "preshared key",
+                        Method::Certificate => "certificate",
+                    },
+                    c.remote_id
                 )])
-                .look_at(c.place.of(&["secret", "secret_file"])),
+                .look_at(match self.method {
+                    Method::Psk => c.place.of(&["secret", "secret_file"]),
+                    Method::Certificate => c.place.of(&["certificate", "key"]),
+                }),
             _ => refusal.look_at(&c.place),
         }
     }
 
-    fn authenticate(&self, parsed: &Parsed<'_>) -> Result<String, Refusal> {
+    fn authenticate(&self, sa: &Sa, cx: &mut Context, parsed: &Parsed<'_>) -> Result<(String, Verdict), Refusal> {
         let us = |cause| Refusal::new(Party::Us, cause).look_at(&self.connection.place);
         parsed.check(&rules::AUTH_RESPONSE).map_err(us)?;
         let (id, body) = parsed
@@ -219,12 +264,12 @@ impl AuthSent {
             other_nonce: &self.ni,
             id_body: body,
         };
-        auth::verify(&self.connection, &context, &parsed.auth().map_err(us)?).map_err(us)?;
-        Ok(peer.to_string())
+        let verdict = auth::verify(sa, cx, &self.connection, &context, (parsed, &peer))?;
+        Ok((peer.to_string(), verdict))
     }
 
     /// The responder did not prove itself. It believes the SA is up, so it is told (RFC 7296 section 2.21.2).
-    fn unproven(mut self: Box<Self>, sa: &mut Sa, cx: &mut Context, refusal: Refusal) -> Next {
+    pub(super) fn unproven(mut self: Box<Self>, sa: &mut Sa, cx: &mut Context, refusal: Refusal) -> Next {
         let mut chain = PayloadChain::new();
         push_notify(&mut chain, NotifyType::AUTHENTICATION_FAILED, &[]);
         let envelope = Envelope {
@@ -241,20 +286,27 @@ impl AuthSent {
         refuse(refusal)
     }
 
-    fn take_child(self: Box<Self>, sa: &mut Sa, cx: &mut Context, parsed: &Parsed<'_>, peer: String) -> Next {
+    pub(super) fn take_child(
+        self: Box<Self>,
+        sa: &mut Sa,
+        cx: &mut Context,
+        parsed: &Parsed<'_>,
+        peer: String,
+        proofs: Proofs,
+    ) -> Next {
+        let parties = Parties {
+            connection: self.connection.clone(),
+            peer,
+            proofs,
+        };
         if let Some((_, reason)) = self.leaving {
-            let connection = self.connection;
-            let mut established = Established::new(cx, Parties { connection, peer }, self.channel, (2, 0));
+            let mut established = Established::new(cx, parties, self.channel, (2, 0));
             established.close(reason);
             established.up(sa, cx);
             return established.advance(sa, cx);
         }
         let this = *self;
         let child = this.read_child(sa, cx, parsed);
-        let parties = Parties {
-            connection: this.connection.clone(),
-            peer,
-        };
         let (ni, nr) = (this.ni, this.nr);
         let mut established = Established::new(cx, parties, this.channel, (2, 0));
         let child = match child {

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use handfast_auth::Identity;
+use handfast_auth::certificate::Proven;
 use handfast_auth::v2::{self as auth_v2, ProofContext};
 use handfast_wire::describe::describe_v2;
 use handfast_wire::header::{ExchangeType, PayloadType, Spi};
@@ -14,11 +15,14 @@ use crate::child::sa::{ChildSa, KeyInput, derive};
 use crate::context::{Context, Effect};
 use crate::endpoint::choose;
 use crate::negotiate;
-use crate::policy::{Connection, Policy};
+use crate::policy::{Connection, Method, Policy};
 use crate::refusal::{Cause, Party, Refusal, listed};
+use crate::sa::Proofs;
 use crate::time::Instant;
-use crate::v2::auth;
-use crate::v2::channel::{Arrived, Channel};
+use crate::v2::auth::{self, Making, Ours, Verdict};
+use crate::v2::auth_pending::JudgingInitiator;
+use crate::v2::certificates::Wishes;
+use crate::v2::channel::{Arrived, Channel, Opened};
 use crate::v2::child_choice::{self, Chosen};
 use crate::v2::established::Established;
 use crate::v2::install::{Installing, Reply};
@@ -34,7 +38,15 @@ pub(crate) struct HalfOpen {
     pub nr: Vec<u8>,
     pub request: Vec<u8>,
     pub response: Vec<u8>,
+    /// What the peer wants of signatures.
+    pub wishes: Wishes,
     pub expires: Instant,
+}
+
+/// Whom the peer turned out to be, or claims to be.
+pub(crate) struct Claim {
+    pub connection: Arc<Connection>,
+    pub peer: Identity,
 }
 
 impl HalfOpen {
@@ -86,17 +98,27 @@ impl HalfOpen {
                     return self.fail(sa, cx, &opened.datagram, notify, Refusal::new(Party::Us, cause));
                 }
             };
+        self.wishes.learn(&parsed);
         match self.authenticate(sa, cx, &parsed) {
-            Ok((connection, peer)) => self.grant(sa, cx, &parsed, connection, peer),
-            Err(refusal) => {
-                let notify = (NotifyType::AUTHENTICATION_FAILED, [].as_slice());
-                self.fail(sa, cx, &opened.datagram, notify, refusal)
-            }
+            Ok((claim, Verdict::Proven)) => self.prove(sa, cx, opened, claim, None),
+            Ok((claim, Verdict::Asked(ticket))) => Ok(State::JudgingInitiator(Box::new(JudgingInitiator {
+                half: self,
+                opened,
+                claim,
+                ticket,
+            }))),
+            Err(refusal) => self.unproven(sa, cx, &opened.datagram, refusal),
         }
     }
 
+    /// Every failure to prove itself looks the same to the peer.
+    pub(super) fn unproven(self: Box<Self>, sa: &mut Sa, cx: &mut Context, request: &[u8], refusal: Refusal) -> Next {
+        let notify = (NotifyType::AUTHENTICATION_FAILED, [].as_slice());
+        self.fail(sa, cx, request, notify, refusal)
+    }
+
     /// Finds the connection by identity and checks the proof. Every failure looks the same to the peer.
-    fn authenticate(&self, sa: &Sa, cx: &Context, parsed: &Parsed<'_>) -> Result<(Arc<Connection>, Identity), Refusal> {
+    fn authenticate(&self, sa: &Sa, cx: &mut Context, parsed: &Parsed<'_>) -> Result<(Claim, Verdict), Refusal> {
         let us = |cause| Refusal::new(Party::Us, cause);
         let (id, body) = parsed.id_i().map_err(us)?;
         let peer = Identity::from_wire(id.id_type.0, id.data);
@@ -110,9 +132,13 @@ impl HalfOpen {
         };
         let addresses = (sa.path.local.ip(), sa.path.remote.ip());
         let suite = self.channel.suite;
-        let by_identity = || choose::by_identity(&cx.policy, 2, addresses, &peer, wanted.as_ref());
-        let connection = by_identity().find(|c| c.ike.iter().any(|p| negotiate::allows(p, &suite)));
-        let Some(connection) = connection else {
+        let policy = cx.policy.clone();
+        let by_identity = || choose::by_identity(&policy, 2, addresses, &peer, wanted.as_ref());
+        let by_suite = || by_identity().filter(|c| c.ike.iter().any(|p| negotiate::allows(p, &suite)));
+        // One for whom the peer's method will do; failing that, one that explains what would.
+        let method = parsed.auth().ok().map(|auth| auth::method_of(&auth));
+        let by_method = by_suite().find(|c| method.is_none_or(|m| c.auth.accepts(m)));
+        let Some(connection) = by_method.or_else(|| by_suite().next()) else {
             // Cost as much time as a wrong secret, so that identities cannot be probed.
             auth_v2::verify_decoy(&context);
             if let Some(meant) = by_identity().next() {
@@ -123,17 +149,12 @@ impl HalfOpen {
                     .look_at(meant.place.of(&["ike"]))
                     .meant(&meant.name));
             }
-            return Err(stranger(&cx.policy, addresses, &peer, wanted.as_ref()));
+            return Err(stranger(&policy, addresses, &peer, wanted.as_ref()));
         };
-        let auth = parsed.auth().map_err(us)?;
-        auth::verify(connection, &context, &auth).map_err(|cause| {
-            us(cause)
-                .offered(vec![format!("{peer} by preshared key")])
-                .acceptable(vec![format!("{peer} with the secret of {}", connection.name)])
-                .look_at(connection.place.of(&["secret", "secret_file"]))
-                .meant(&connection.name)
-        })?;
-        Ok((connection.clone(), peer))
+        let connection = connection.clone();
+        let verdict = auth::verify(sa, cx, &connection, &context, (parsed, &peer));
+        let verdict = verdict.map_err(|refusal| refusal.meant(&connection.name))?;
+        Ok((Claim { connection, peer }, verdict))
     }
 
     /// Ends with one protected notify.
@@ -155,27 +176,77 @@ impl HalfOpen {
         refuse(why)
     }
 
-    /// The peer is who it says: our own proof, and the child if there can be one.
-    fn grant(
+    /// The peer is who it says: our own proof.
+    pub(super) fn prove(
         self: Box<Self>,
         sa: &mut Sa,
         cx: &mut Context,
-        parsed: &Parsed<'_>,
-        connection: Arc<Connection>,
-        peer: Identity,
+        opened: Opened,
+        claim: Claim,
+        certificate: Option<Proven>,
     ) -> Next {
-        let this = *self;
-        let body = auth::id_body(&connection.local_id);
+        let body = auth::id_body(&claim.connection.local_id);
         let context = ProofContext {
-            prf: this.channel.prf,
-            sk_p: &this.channel.keys.sk_pr,
-            first_message: &this.response,
-            other_nonce: &this.ni,
+            prf: self.channel.prf,
+            sk_p: &self.channel.keys.sk_pr,
+            first_message: &self.response,
+            other_nonce: &self.ni,
             id_body: &body,
         };
-        let proof = match auth::prove(&connection, &context) {
-            Ok(proof) => proof,
-            Err(cause) => return refuse(Refusal::new(Party::Us, cause).look_at(&connection.place)),
+        let making = auth::prove(sa, cx, &claim.connection, &context, &self.wishes);
+        let granting = Granting {
+            half: self,
+            opened,
+            claim,
+            certificate,
+        };
+        match making {
+            Ok(Making::Made(ours)) => granting.grant(sa, cx, &ours),
+            Ok(Making::Asked(signature)) => Ok(State::Granting(Box::new((granting, signature)))),
+            Err(refusal) => granting.cannot(sa, cx, refusal),
+        }
+    }
+}
+
+/// The peer has proved itself; our own proof is missing.
+pub(crate) struct Granting {
+    half: Box<HalfOpen>,
+    opened: Opened,
+    claim: Claim,
+    certificate: Option<Proven>,
+}
+
+impl Granting {
+    pub fn expires(&self) -> Instant {
+        self.half.expires
+    }
+
+    pub fn connection(&self) -> &Arc<Connection> {
+        &self.claim.connection
+    }
+
+    pub fn fragment_octets(&self) -> usize {
+        self.half.channel.fragment_octets()
+    }
+
+    /// We cannot prove ourselves: the peer hears that authentication failed, which is true.
+    pub fn cannot(self, sa: &mut Sa, cx: &mut Context, refusal: Refusal) -> Next {
+        let refusal = refusal.meant(&self.claim.connection.name);
+        self.half.unproven(sa, cx, &self.opened.datagram, refusal)
+    }
+
+    /// Our proof goes out, with the child if there can be one.
+    pub fn grant(self, sa: &mut Sa, cx: &mut Context, ours: &Ours) -> Next {
+        let Self {
+            half: this,
+            opened,
+            claim: Claim { connection, peer },
+            certificate,
+        } = self;
+        let this = *this;
+        let parsed = match Parsed::read(opened.first, &opened.bytes) {
+            Ok(parsed) => parsed,
+            Err(cause) => return refuse(Refusal::new(Party::Us, cause)),
         };
         if parsed.notify(NotifyType::INITIAL_CONTACT).is_some() {
             let (fresh, peer) = (sa.id, peer.to_string());
@@ -187,12 +258,18 @@ impl HalfOpen {
         }
         let mut chain = PayloadChain::new();
         auth::push_id(&mut chain, &connection.local_id, false);
-        auth::push_auth(&mut chain, &proof);
+        ours.push_certificates(&mut chain, &this.wishes);
+        ours.push_auth(&mut chain);
         sa.path.obey(connection.udp_encapsulation);
-        let chosen = choose_child(sa, parsed, &connection);
+        let chosen = choose_child(sa, &parsed, &connection);
         let parties = Parties {
             connection,
             peer: peer.to_string(),
+            proofs: Proofs {
+                local: ours.method(),
+                remote: certificate.as_ref().map_or(Method::Psk, |_| Method::Certificate),
+                certificate,
+            },
         };
         let mut established = Established::new(cx, parties, this.channel, (0, 2));
         established.apply_fragment_size(sa);

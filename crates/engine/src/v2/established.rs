@@ -136,12 +136,8 @@ impl Established {
             None => "established",
         });
         facts.rekey_ms = self.ike_rekey_at.map(Instant::as_millis);
-        facts.connection = Some(self.parties.connection.name.clone());
-        facts.local.id = self.parties.connection.local_id.to_string();
-        facts.remote.id.clone_from(&self.parties.peer);
+        self.parties.tell(&mut facts);
         facts.proposal = self.channel.suite.to_string();
-        facts.auth_local = "psk".into();
-        facts.auth_remote = "psk".into();
         facts.established_ms = Some(self.established.as_millis());
         facts.took_us = Some(crate::sa::micros(self.established.since(sa.created)));
         record(cx, SaDelta::IkeSa(facts));

@@ -7,6 +7,7 @@ use crate::context::{Context, Reserved};
 use crate::input::{Answer, Rekey};
 use crate::output::Ticket;
 use crate::time::Instant;
+use crate::v2::auth_pending;
 use crate::v2::state::{Next, Sa, State, gone};
 
 impl State {
@@ -16,6 +17,11 @@ impl State {
             Self::InitSent(s) if response => s.on_message(sa, cx, message),
             Self::AuthSent(s) if response => s.on_message(sa, cx, message),
             Self::HalfOpen(s) if !response => s.on_message(sa, cx, message),
+            busy @ (Self::JudgingResponder(_) | Self::JudgingInitiator(_) | Self::Granting(_)) => {
+                // The peer is faster than our answers; it sends again.
+                sa.dropped(cx, "busy with a signature");
+                Ok(busy)
+            }
             Self::Installing(s) => s.on_message(sa, cx, message),
             Self::Established(s) => s.on_message(sa, cx, message),
             other => {
@@ -29,6 +35,10 @@ impl State {
         match self {
             Self::MakingKey(s) => s.on_answer(sa, cx, ticket, answer),
             Self::Agreeing(s) => s.on_answer(sa, cx, ticket, answer),
+            Self::Signing(s) => s.on_answer(sa, cx, ticket, answer),
+            Self::JudgingResponder(s) => s.on_answer(sa, cx, ticket, answer),
+            Self::JudgingInitiator(s) => s.on_answer(sa, cx, ticket, answer),
+            Self::Granting(s) => auth_pending::granting_answered(s, sa, cx, ticket, answer),
             Self::Responding(s) => s.on_answer(sa, cx, ticket, answer),
             Self::Installing(s) => s.on_answer(sa, cx, ticket, answer),
             Self::Established(s) => s.on_answer(sa, cx, ticket, answer),
@@ -48,6 +58,8 @@ impl State {
             Self::InitSent(s) => s.on_timer(sa, cx),
             Self::AuthSent(s) => s.on_timer(sa, cx),
             Self::HalfOpen(s) => s.on_timer(cx),
+            Self::JudgingInitiator(s) => s.on_timer(cx),
+            Self::Granting(s) => auth_pending::granting_timer(s, cx),
             Self::Established(s) => s.on_timer(sa, cx),
             other => Ok(other),
         }
@@ -64,6 +76,11 @@ impl State {
             Self::AuthSent(mut s) => {
                 s.leave(cx, reason);
                 Ok(Self::AuthSent(s))
+            }
+            // It ends once the answer is there.
+            Self::JudgingResponder(mut s) => {
+                s.sent.leave(cx, reason);
+                Ok(Self::JudgingResponder(s))
             }
             // Goes with the SA that keeps it.
             Self::Reserved => Ok(Self::Reserved),
@@ -99,14 +116,20 @@ impl State {
 
     /// An attempt of ours that has not come to IKE_AUTH.
     pub fn is_unheard(&self) -> bool {
-        matches!(self, Self::MakingKey(_) | Self::InitSent(_) | Self::Agreeing(_))
+        matches!(
+            self,
+            Self::MakingKey(_) | Self::InitSent(_) | Self::Agreeing(_) | Self::Signing(_)
+        )
     }
 
     /// Octets of messages that are not whole yet.
     pub fn fragment_octets(&self) -> usize {
         match self {
             Self::AuthSent(s) => s.fragment_octets(),
+            Self::JudgingResponder(s) => s.sent.fragment_octets(),
             Self::HalfOpen(s) => s.channel.fragment_octets(),
+            Self::JudgingInitiator(s) => s.half.channel.fragment_octets(),
+            Self::Granting(s) => s.0.fragment_octets(),
             Self::Established(s) => s.channel.fragment_octets(),
             _ => 0,
         }

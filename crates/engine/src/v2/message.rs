@@ -3,7 +3,9 @@
 use handfast_wire::header::{ExchangeType, Flags, Header, PayloadType, Spi, Version};
 use handfast_wire::numbers::NotifyType;
 use handfast_wire::selector::TrafficSelector;
-use handfast_wire::v2::{self, Auth, Delete, Id, Ke, Notify, Payload, PayloadChain, RawPayload, Sa, Ts, TsEntry};
+use handfast_wire::v2::{
+    self, Auth, Cert, CertReq, Delete, Id, Ke, Notify, Payload, PayloadChain, RawPayload, Sa, Ts, TsEntry,
+};
 
 use crate::refusal::Cause;
 use crate::v2::rules::Rule;
@@ -81,6 +83,20 @@ impl<'a> Parsed<'a> {
             Payload::IdI(id) | Payload::IdR(id) if raw.kind == kind => Some((*id, raw.body)),
             _ => None,
         })
+    }
+
+    /// CERT payloads, in order.
+    pub fn certificates(&self) -> impl Iterator<Item = &Cert<'a>> {
+        self.items
+            .iter()
+            .filter_map(|(_, p)| if let Payload::Cert(c) = p { Some(c) } else { None })
+    }
+
+    /// CERTREQ payloads.
+    pub fn certificate_requests(&self) -> impl Iterator<Item = &CertReq<'a>> {
+        self.items
+            .iter()
+            .filter_map(|(_, p)| if let Payload::CertReq(c) = p { Some(c) } else { None })
     }
 
     pub fn ts_i(&self) -> Result<Vec<TrafficSelector>, Cause> {

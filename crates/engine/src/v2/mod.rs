@@ -2,7 +2,9 @@
 
 pub(crate) mod auth;
 pub(crate) mod auth_initiator;
+pub(crate) mod auth_pending;
 pub(crate) mod auth_responder;
+pub(crate) mod certificates;
 pub(crate) mod channel;
 pub(crate) mod child_choice;
 pub(crate) mod child_offer;

@@ -7,6 +7,7 @@ use handfast_store::delta::SaDelta;
 use crate::child::sa::ChildSa;
 use crate::context::Context;
 use crate::policy::{ChildPolicy, Connection};
+use crate::v2::auth_initiator::AuthSent;
 use crate::v2::established::Established;
 use crate::v2::fragments;
 use crate::v2::state::{Sa, State, record};
@@ -18,17 +19,28 @@ impl State {
             Self::MakingKey(s) => s.connection = now.clone(),
             Self::InitSent(s) => s.connection = now.clone(),
             Self::Agreeing(s) => s.connection = now.clone(),
-            Self::AuthSent(s) => {
-                if let Some(child) = same(now, &s.asked.policy) {
-                    s.asked.policy = child;
-                }
-                s.connection = now.clone();
-            }
+            Self::Signing(s) => s.from.connection = now.clone(),
+            Self::AuthSent(s) => s.take_settings(now),
+            Self::JudgingResponder(s) => s.sent.take_settings(now),
             Self::Installing(s) => s.take_settings(sa, cx, now),
             Self::Established(s) => s.take_settings(sa, cx, now),
             // These ask the policy when they need it.
-            Self::Responding(_) | Self::HalfOpen(_) | Self::Reserved | Self::Gone(_) => {}
+            Self::Responding(_)
+            | Self::HalfOpen(_)
+            | Self::JudgingInitiator(_)
+            | Self::Granting(_)
+            | Self::Reserved
+            | Self::Gone(_) => {}
         }
+    }
+}
+
+impl AuthSent {
+    fn take_settings(&mut self, now: &Arc<Connection>) {
+        if let Some(child) = same(now, &self.asked.policy) {
+            self.asked.policy = child;
+        }
+        self.connection = now.clone();
     }
 }
 

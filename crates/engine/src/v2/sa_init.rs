@@ -20,6 +20,7 @@ use crate::refusal::{Cause, Party, Refusal, listed};
 use crate::retransmit::{Due, Pending};
 use crate::time::Instant;
 use crate::v2::auth_initiator;
+use crate::v2::certificates::{self, Wishes};
 use crate::v2::channel::Channel;
 use crate::v2::fragments;
 use crate::v2::message::{Envelope, Parsed, push_notify};
@@ -65,6 +66,8 @@ pub(crate) struct Agreeing {
     pub response: Vec<u8>,
     /// The peer can put fragments together.
     fragments: bool,
+    /// What it wants of signatures.
+    pub wishes: Wishes,
 }
 
 /// Begins: asks for a key pair in the group offered first.
@@ -148,6 +151,9 @@ fn send(
     push_nat_detection(&mut chain, sa, cx, connection.udp_encapsulation);
     if connection.fragment_size.is_some() {
         push_notify(&mut chain, NotifyType::IKEV2_FRAGMENTATION_SUPPORTED, &[]);
+    }
+    if let Some(hashes) = certificates::announced(std::iter::once(&connection)) {
+        certificates::push_hashes(&mut chain, hashes);
     }
     let envelope = init_envelope(sa, false);
     let bytes = v2::message(envelope.header(), &chain);
@@ -271,6 +277,8 @@ impl InitSent {
                 sa.spi_r = header.spi_r;
                 let (sources, destination) = parsed.nat_detection();
                 sa.path.detect(sa.spi_i, sa.spi_r, &sources, destination);
+                let mut wishes = Wishes::default();
+                wishes.learn(&parsed);
                 let question = Question::Agree { key: self.key, peer };
                 let ticket = cx.ask(Asker::Sa(sa.slot), question);
                 Ok(State::Agreeing(Agreeing {
@@ -282,6 +290,7 @@ impl InitSent {
                     request: self.request,
                     response: message.bytes.to_vec(),
                     fragments: parsed.notify(NotifyType::IKEV2_FRAGMENTATION_SUPPORTED).is_some(),
+                    wishes,
                 }))
             }
             Err(refusal) => Ok(State::InitSent(self.complain(refusal))),

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use handfast_auth::certificate::ikev2::SignatureHashes;
 use handfast_crypto::proposal::IkeSuite;
 use handfast_crypto::transform::Group;
 use handfast_wire::describe::describe_v2;
@@ -19,6 +20,7 @@ use crate::output::{Question, Ticket};
 use crate::policy::{Connection, UdpEncapsulation};
 use crate::refusal::{Cause, Party, Refusal, listed};
 use crate::v2::auth_responder::HalfOpen;
+use crate::v2::certificates::{self, Wishes};
 use crate::v2::channel::Channel;
 use crate::v2::fragments;
 use crate::v2::message::{Envelope, Parsed, push_notify};
@@ -39,8 +41,18 @@ pub(crate) struct FirstMessage {
     udp: UdpEncapsulation,
     /// Above this our messages leave in fragments, if both sides can.
     fragment_size: Option<u16>,
+    /// What the peer wants of signatures.
+    wishes: Wishes,
+    /// What we announce and ask for.
+    requests: Requests,
     request: Vec<u8>,
     summary: String,
+}
+
+/// What those who may be meant have to do with signatures.
+struct Requests {
+    hashes: Option<SignatureHashes>,
+    connections: Vec<Arc<Connection>>,
 }
 
 /// A first message that we cannot accept: what its owner is told, and what the sender is.
@@ -118,7 +130,19 @@ pub(crate) fn read(
         }));
     }
     let (sources, destination) = parsed.nat_detection();
+    let mut wishes = Wishes::default();
+    wishes.learn(&parsed);
+    let signing = candidates.iter().copied().filter(|c| c.auth.has_certificates());
+    let requests = Requests {
+        // For a peer that knows RFC 7427.
+        hashes: wishes
+            .hashes
+            .and_then(|_| certificates::announced(candidates.iter().copied())),
+        connections: signing.cloned().collect(),
+    };
     Ok(FirstMessage {
+        wishes,
+        requests,
         choice,
         ni: ni.to_vec(),
         public: ke.data.to_vec(),
@@ -224,6 +248,11 @@ impl Responding {
         if first.fragment_size.is_some() {
             push_notify(&mut chain, NotifyType::IKEV2_FRAGMENTATION_SUPPORTED, &[]);
         }
+        if let Some(hashes) = first.requests.hashes {
+            certificates::push_hashes(&mut chain, hashes);
+        }
+        let room = (2 * first.request.len()).saturating_sub(HEADER_LEN + chain.bytes().len());
+        certificates::push_requests(&mut chain, first.requests.connections.iter(), room);
         let envelope = init_envelope(sa, true);
         let response = v2::message(envelope.header(), &chain);
         // To an address not yet proven, never more than twice what it sent.
@@ -243,6 +272,7 @@ impl Responding {
             nr,
             request: first.request,
             response,
+            wishes: first.wishes,
             expires: sa.created + HALF_OPEN,
         })))
     }

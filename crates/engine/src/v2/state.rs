@@ -1,11 +1,14 @@
 //! The states of an IKEv2 SA.
 //!
 //! ```text
-//! initiator   MakingKey -> InitSent -> Agreeing -> AuthSent -+-> Installing -> Established -> Closing -> Gone
-//!               ^  INVALID_KE, COOKIE |                      |
-//!               +---------------------+                      |
-//! responder   Responding -> HalfOpen ------------------------+
+//! initiator   MakingKey -> InitSent -> Agreeing -> [Signing] -> AuthSent -> [JudgingResponder] -+
+//!               ^  INVALID_KE, COOKIE |                                                         |
+//!               +---------------------+               +-----------------------------------------+
+//!                                                     +-> Installing -> Established -> Closing -> Gone
+//! responder   Responding -> HalfOpen -> [JudgingInitiator] -> [Granting] -+
 //! ```
+//!
+//! Those in brackets are for certificates only.
 //!
 //! A rekey makes `Reserved -> Established`. Every state may also end in `Gone`. A state holds exactly what is known in it.
 
@@ -16,6 +19,7 @@ use crate::policy::Connection;
 use crate::refusal::Refusal;
 use crate::time::Instant;
 use crate::v2::auth_initiator::AuthSent;
+use crate::v2::auth_pending::{GrantingSigned, JudgingInitiator, JudgingResponder, Signing};
 use crate::v2::auth_responder::HalfOpen;
 use crate::v2::established::Established;
 use crate::v2::install::Installing;
@@ -29,9 +33,13 @@ pub(crate) enum State {
     MakingKey(MakingKey),
     InitSent(InitSent),
     Agreeing(Agreeing),
+    Signing(Box<Signing>),
     AuthSent(Box<AuthSent>),
+    JudgingResponder(Box<JudgingResponder>),
     Responding(Responding),
     HalfOpen(Box<HalfOpen>),
+    JudgingInitiator(Box<JudgingInitiator>),
+    Granting(Box<GrantingSigned>),
     Installing(Box<Installing>),
     Established(Box<Established>),
     /// A place kept for the SA that a rekey is to make.
@@ -63,10 +71,14 @@ impl State {
             Self::InitSent(s) => Some(s.deadline()),
             Self::AuthSent(s) => Some(s.deadline()),
             Self::HalfOpen(s) => Some((s.expires, Reason::HalfOpen)),
+            Self::JudgingInitiator(s) => Some((s.half.expires, Reason::HalfOpen)),
+            Self::Granting(s) => Some((s.0.expires(), Reason::HalfOpen)),
             Self::Established(s) => s.deadline(sa),
             // These wait for an answer of the driver.
             Self::MakingKey(_)
             | Self::Agreeing(_)
+            | Self::Signing(_)
+            | Self::JudgingResponder(_)
             | Self::Responding(_)
             | Self::Installing(_)
             | Self::Reserved
@@ -80,14 +92,24 @@ impl State {
             Self::MakingKey(s) => Some(&s.connection),
             Self::InitSent(s) => Some(&s.connection),
             Self::Agreeing(s) => Some(&s.connection),
+            Self::Signing(s) => Some(&s.from.connection),
             Self::AuthSent(s) => Some(&s.connection),
+            Self::JudgingResponder(s) => Some(&s.sent.connection),
             Self::Installing(s) => Some(&s.parties().connection),
             Self::Established(s) => Some(&s.parties.connection),
-            Self::Responding(_) | Self::HalfOpen(_) | Self::Reserved | Self::Gone(_) => None,
+            Self::Responding(_)
+            | Self::HalfOpen(_)
+            | Self::JudgingInitiator(_)
+            | Self::Granting(_)
+            | Self::Reserved
+            | Self::Gone(_) => None,
         }
     }
 
     pub fn is_half_open(&self) -> bool {
-        matches!(self, Self::Responding(_) | Self::HalfOpen(_))
+        matches!(
+            self,
+            Self::Responding(_) | Self::HalfOpen(_) | Self::JudgingInitiator(_) | Self::Granting(_)
+        )
     }
 }

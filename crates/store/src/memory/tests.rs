@@ -17,6 +17,7 @@ fn ike(id: u64, state: &str) -> SaDelta {
         proposal: String::new(),
         auth_local: String::new(),
         auth_remote: String::new(),
+        peer_certificate: None,
         nat_local: false,
         nat_remote: false,
         established_ms: None,
