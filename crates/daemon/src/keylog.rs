@@ -1,4 +1,5 @@
-//! Wireshark's key tables: `ikev1_decryption_table`, `ikev2_decryption_table` and `esp_sa`.
+//! Wireshark's key tables: `ikev1_decryption_table`, `ikev2_decryption_table` and `esp_sa`. Beside them `ikev1_skeyid`, to
+//! compare with what an IKEv1 peer logs: both cookies, SKEYID, SKEYID_d, SKEYID_a, SKEYID_e.
 //!
 //! Whoever reads them can read the traffic; they are their owner's alone.
 
@@ -15,6 +16,7 @@ use handfast_engine::event::KeyLog;
 /// Writes the tables of one directory.
 pub struct KeyLogWriter {
     isakmp: File,
+    skeyid: File,
     ike: File,
     esp: File,
 }
@@ -42,6 +44,7 @@ impl KeyLogWriter {
         };
         Ok(Self {
             isakmp: table("ikev1_decryption_table")?,
+            skeyid: table("ikev1_skeyid")?,
             ike: table("ikev2_decryption_table")?,
             esp: table("esp_sa")?,
         })
@@ -49,6 +52,10 @@ impl KeyLogWriter {
 
     /// Appends one SA's keys.
     pub fn write(&mut self, entry: &KeyLog) -> io::Result<()> {
+        if let KeyLog::Isakmp { cky_i, cky_r, keys, .. } = entry {
+            let made = [&keys.skeyid, &keys.skeyid_d, &keys.skeyid_a, &keys.skeyid_e].map(hex);
+            writeln!(self.skeyid, "{cky_i},{cky_r},{}", made.join(","))?;
+        }
         let line = line(entry);
         let file = match entry {
             KeyLog::Isakmp { .. } => &mut self.isakmp,
@@ -62,7 +69,7 @@ impl KeyLogWriter {
 /// One line of its table, as Wireshark 4.0 reads it.
 fn line(entry: &KeyLog) -> String {
     match entry {
-        KeyLog::Isakmp { cky_i, key } => format!("{cky_i},{}\n", hex(key)),
+        KeyLog::Isakmp { cky_i, key, .. } => format!("{cky_i},{}\n", hex(key)),
         KeyLog::Ike {
             spi_i,
             spi_r,

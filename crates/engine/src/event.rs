@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use handfast_crypto::proposal::{EspSuite, IkeSuite};
+use handfast_crypto::schedule::v1::PhaseOneKeys;
 use handfast_crypto::secret::Secret;
 use handfast_plane::op::{ChildId, Mode, OuterPath};
 use handfast_store::delta::SaId;
@@ -190,10 +191,16 @@ pub enum KeyLog {
         /// SK_ar, empty for AEAD.
         sk_ar: Secret,
     },
-    /// An ISAKMP SA's key (`ikev1_decryption_table`).
+    /// An ISAKMP SA's key (`ikev1_decryption_table`), and what that is made of.
     Isakmp {
         /// The initiator's cookie.
         cky_i: Spi,
+        /// The responder's cookie.
+        cky_r: Spi,
+        /// Algorithms.
+        suite: IkeSuite,
+        /// SKEYID, SKEYID_d, SKEYID_a, SKEYID_e.
+        keys: PhaseOneKeys,
         /// Ka, what SKEYID_e became for the cipher (RFC 2409 appendix B).
         key: Secret,
     },

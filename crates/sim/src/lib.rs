@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod forger;
+pub mod forger_v1;
 pub mod host;
 pub mod network;
 pub mod pair;
@@ -12,6 +13,7 @@ pub mod seeded;
 pub mod world;
 
 pub use forger::Forger;
+pub use forger_v1::ForgerV1;
 pub use host::Host;
 pub use network::{Faults, Nat, Network};
 pub use world::World;

@@ -42,7 +42,7 @@ pub(crate) fn channel(
     };
     let isakmp = Isakmp::new(cx.provider, chosen.suite, skeyid, &agreed)?;
     if cx.key_log {
-        cx.out.push_back(Output::KeyLog(isakmp.key_log(sa.spi_i)));
+        cx.out.push_back(Output::KeyLog(isakmp.key_log((sa.spi_i, sa.spi_r))));
     }
     Ok(isakmp)
 }

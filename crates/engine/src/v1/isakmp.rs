@@ -106,9 +106,12 @@ impl Isakmp {
         Ok(Iv(ciphertext.get(from..).unwrap_or_default().to_vec()))
     }
 
-    pub fn key_log(&self, cky_i: Spi) -> KeyLog {
+    pub fn key_log(&self, (cky_i, cky_r): (Spi, Spi)) -> KeyLog {
         KeyLog::Isakmp {
             cky_i,
+            cky_r,
+            suite: self.suite,
+            keys: self.keys.clone(),
             key: self.ka.clone(),
         }
     }
