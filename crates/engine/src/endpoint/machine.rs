@@ -154,10 +154,7 @@ impl Machine {
 
     /// Our first message could not leave.
     pub fn on_send_failed(self, sa: &Sa, why: &str) -> Next<Self> {
-        match self {
-            Self::V2(s) => lift(s.on_send_failed(sa, why)),
-            other @ Self::V1(_) => Ok(other),
-        }
+        each!(self, s => lift(s.on_send_failed(sa, why)))
     }
 
     /// Goes on with whatever waits.

@@ -255,7 +255,7 @@ impl Answered {
             }
             (Err(refusal), _) => {
                 self.complained = true;
-                notices::send_clear(sa, cx, notices::AUTHENTICATION_FAILED);
+                notices::send_clear(sa, cx, notices::INVALID_HASH_INFORMATION);
                 let refusal = refusal.meant(&self.chosen.connection.name);
                 return Err(Box::new((State::AggressiveAnswered(self), refusal)));
             }

@@ -43,6 +43,8 @@ pub(crate) struct Established {
     /// Children were there once.
     pub had_children: bool,
     pub(super) finished: VecDeque<Finished>,
+    /// Message IDs that are used up, the latest first.
+    pub(super) used: VecDeque<u32>,
     pub(super) queue: VecDeque<Wish>,
     /// The last message of phase 1, and our answer.
     last: Last,
@@ -78,6 +80,7 @@ impl Established {
             over: false,
             had_children: false,
             finished: VecDeque::new(),
+            used: VecDeque::new(),
             queue: VecDeque::new(),
             last,
             last_heard: cx.now,
@@ -205,8 +208,9 @@ impl Established {
                 Ok(State::Established(self))
             }
             _ => {
-                // New group mode and whatever else: refused, now that there are keys to say it under.
-                if message.is_encrypted() && header.message_id != 0 && !self.has_used(header.message_id) {
+                // New group mode, the transaction exchange of XAUTH and whatever else: refused, now that there are keys to
+                // say it under, and only if the peer has said it under them.
+                if self.opens(message) {
                     let mut chain = Chain::new();
                     chain.notify(UNSUPPORTED_EXCHANGE_TYPE, &[]);
                     let id = header.message_id;

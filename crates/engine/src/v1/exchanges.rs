@@ -1,6 +1,5 @@
 //! Exchanges of phase 2 under an established ISAKMP SA: which run, which are over, which are wanted.
 
-use handfast_crypto::schedule::v1;
 use handfast_plane::op::{ChildId, PlaneOp};
 use handfast_wire::v1::Message;
 
@@ -12,7 +11,7 @@ use crate::refusal::Refusal;
 use crate::retransmit::Due;
 use crate::v1::dpd::dead;
 use crate::v1::established::{Established, NO_CHILD};
-use crate::v1::message::{Chain, Parsed};
+use crate::v1::message::Chain;
 use crate::v1::quick::{Exchange, Wish};
 use crate::v1::state::{Last, Next, Sa, State, send_again};
 use crate::v1::{quick_initiator, quick_responder};
@@ -23,6 +22,8 @@ const MAX_EXCHANGES: usize = 32;
 const MAX_OURS: usize = 8;
 /// Message IDs that are remembered with the last message and our answer.
 const MAX_FINISHED: usize = 64;
+/// Message IDs that are remembered at all: those of days of dead peer detection.
+const MAX_USED: usize = 16_384;
 
 /// An exchange that is over: its last message of the peer, and our answer to that.
 pub(crate) struct Finished {
@@ -55,10 +56,17 @@ impl Established {
     }
 
     pub fn has_used(&self, id: u32) -> bool {
-        self.finished.iter().any(|f| f.id == id)
+        self.used.contains(&id)
+    }
+
+    /// An ID that is used up. Ours are too: both sides have the same keys, so what we say could come back as the peer's.
+    pub fn use_up(&mut self, id: u32) {
+        self.used.truncate(MAX_USED - 1);
+        self.used.push_front(id);
     }
 
     pub fn finished(&mut self, finished: Finished) {
+        self.use_up(finished.id);
         self.finished.truncate(MAX_FINISHED - 1);
         self.finished.push_front(finished);
     }
@@ -180,6 +188,10 @@ impl Established {
             }
             return Ok(State::Established(self));
         }
+        if self.has_used(id) {
+            sa.dropped(cx, "message ID used before");
+            return Ok(State::Established(self));
+        }
         let refusal = match self.exchanges.remove(&id) {
             Some(Exchange::Initiator(initiator)) => {
                 let wish = initiator.wish.clone();
@@ -210,15 +222,7 @@ impl Established {
             sa.dropped(cx, "quick mode message that does not decrypt");
             return Ok(State::Established(self));
         };
-        let parsed = Parsed::inner(message.header, &opened.plain).ok().filter(|parsed| {
-            let (prf, skeyid_a) = (self.isakmp.prf, &self.isakmp.keys.skeyid_a);
-            let expected = v1::hash_1(prf, skeyid_a, id, parsed.rest());
-            parsed.is_hash_first()
-                && parsed
-                    .hash()
-                    .is_ok_and(|h| h.len() == expected.len() && expected.ct_eq(h))
-        });
-        let Some(parsed) = parsed else {
+        let Some(parsed) = self.isakmp.proved(message.header, &opened) else {
             sa.dropped(cx, "quick mode message with a wrong hash");
             return Ok(State::Established(self));
         };

@@ -1,7 +1,6 @@
 //! The informational exchange (RFC 2409 section 5.7): one message, which proves itself by its HASH. What is not encrypted or
 //! has a wrong hash never changes anything.
 
-use handfast_crypto::schedule::v1;
 use handfast_wire::header::ExchangeType;
 use handfast_wire::numbers::v1::{NotifyType, Protocol};
 use handfast_wire::v1::Message;
@@ -12,19 +11,45 @@ use crate::datagrams::Datagrams;
 use crate::refusal::{Cause, Refusal};
 use crate::v1::established::{Established, NO_CHILD};
 use crate::v1::exchanges::Finished;
-use crate::v1::message::{Chain, Parsed};
+use crate::v1::isakmp::{Isakmp, Iv};
+use crate::v1::message::{Chain, Parsed, Plain, seal};
 use crate::v1::state::{Next, Sa, State, gone};
+
+/// Says something under the keys of a phase 1 that is not complete; `last` is its last block of ciphertext so far.
+pub(crate) fn before_established(
+    isakmp: &Isakmp,
+    last: &Iv,
+    sa: &mut Sa,
+    cx: &mut Context,
+    chain: Chain,
+) -> Option<Vec<u8>> {
+    let id = cx.rng.u32() | 1;
+    let chain = isakmp.hashed(id, chain);
+    let exchange = ExchangeType::V1_INFORMATIONAL;
+    let bytes = seal(isakmp, &mut isakmp.phase_two_after(last, id), sa, exchange, id, &chain).ok()?;
+    sa.send(cx, bytes.clone(), Plain::describe(sa, exchange, id, &chain));
+    Some(bytes)
+}
 
 impl Established {
     /// Sends these payloads in an exchange of their own.
     pub fn inform(&mut self, sa: &mut Sa, cx: &mut Context, chain: Chain) -> Option<Datagrams> {
         let id = self.fresh_id(cx);
-        let (prf, skeyid_a) = (self.isakmp.prf, &self.isakmp.keys.skeyid_a);
-        let hash = v1::hash_1(prf, skeyid_a, id, chain.bytes());
-        let chain = chain.after_hash(hash.as_bytes());
+        self.use_up(id);
+        let chain = self.isakmp.hashed(id, chain);
         let mut iv = self.isakmp.phase_two(id);
         self.seal(&mut iv, sa, cx, ExchangeType::V1_INFORMATIONAL, id, &chain)
             .ok()
+    }
+
+    /// Whether a message that begins an exchange is the peer's own, of an ID that was not used.
+    pub fn opens(&self, message: &Message<'_>) -> bool {
+        let id = message.header.message_id;
+        let opened = message
+            .ciphertext()
+            .filter(|_| id != 0 && !self.has_used(id) && !self.exchanges.contains_key(&id))
+            .and_then(|c| self.isakmp.decrypt(&self.isakmp.phase_two(id), c));
+        opened.is_some_and(|o| self.isakmp.proved(message.header, &o).is_some())
     }
 
     pub fn on_informational(mut self: Box<Self>, sa: &mut Sa, cx: &mut Context, message: &Message<'_>) -> Next {
@@ -38,15 +63,7 @@ impl Established {
             return Ok(State::Established(self));
         }
         let opened = self.isakmp.decrypt(&self.isakmp.phase_two(id), ciphertext);
-        let parsed = opened.as_ref().map(|o| Parsed::inner(message.header, &o.plain));
-        let proved = parsed.and_then(Result::ok).filter(|parsed| {
-            let (prf, skeyid_a) = (self.isakmp.prf, &self.isakmp.keys.skeyid_a);
-            let expected = v1::hash_1(prf, skeyid_a, id, parsed.rest());
-            parsed.is_hash_first()
-                && parsed
-                    .hash()
-                    .is_ok_and(|h| h.len() == expected.len() && expected.ct_eq(h))
-        });
+        let proved = opened.as_ref().and_then(|o| self.isakmp.proved(message.header, o));
         let Some(parsed) = proved else {
             sa.dropped(cx, "informational message with a wrong hash");
             return Ok(State::Established(self));

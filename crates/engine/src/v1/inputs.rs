@@ -9,7 +9,7 @@ use crate::input::Rekey;
 use crate::policy::Connection;
 use crate::time::Instant;
 use crate::v1::estate::Estate;
-use crate::v1::state::{Next, Sa, State, gone};
+use crate::v1::state::{Next, Sa, State, gone, refuse};
 
 impl State {
     /// Deletes with the peer where it knows of an SA; forgets at once where it does not.
@@ -18,6 +18,16 @@ impl State {
             Self::Established(s) => s.close(sa, cx, reason),
             _ => Ok(gone(reason)),
         }
+    }
+
+    /// Our first message could not leave.
+    pub fn on_send_failed(self, sa: &Sa, why: &str) -> Next {
+        let unsent = match &self {
+            Self::MainOffered(s) => s.waiting.unsent(sa, &s.connection, why),
+            Self::AggressiveSent(s) => s.waiting.unsent(sa, &s.connection, why),
+            _ => None,
+        };
+        unsent.map_or(Ok(self), refuse)
     }
 
     /// Forgets without a word to the peer.

@@ -5,9 +5,10 @@ use handfast_crypto::proposal::IkeSuite;
 use handfast_crypto::provider::{Cbc, CryptoError, PrfAlgorithm, Provider};
 use handfast_crypto::schedule::v1::{self, PhaseOneKeys};
 use handfast_crypto::secret::Secret;
-use handfast_wire::header::Spi;
+use handfast_wire::header::{Header, Spi};
 
 use crate::event::KeyLog;
+use crate::v1::message::{Chain, Parsed};
 
 /// Keys of an ISAKMP SA.
 pub(crate) struct Isakmp {
@@ -70,12 +71,27 @@ impl Isakmp {
 
     /// The first IV of an exchange of phase 2.
     pub fn phase_two(&self, message_id: u32) -> Iv {
-        Iv(v1::phase_two_iv(
-            self.hash,
-            &self.phase_one.0,
-            message_id,
-            self.block_len,
-        ))
+        self.phase_two_after(&self.phase_one, message_id)
+    }
+
+    /// The same while phase 1 goes on: `last` is its last block so far.
+    pub fn phase_two_after(&self, last: &Iv, message_id: u32) -> Iv {
+        Iv(v1::phase_two_iv(self.hash, &last.0, message_id, self.block_len))
+    }
+
+    /// HASH(1) before these payloads.
+    pub fn hashed(&self, message_id: u32, chain: Chain) -> Chain {
+        let hash = v1::hash_1(self.prf, &self.keys.skeyid_a, message_id, chain.bytes());
+        chain.after_hash(hash.as_bytes())
+    }
+
+    /// The payloads of a message that begins an exchange of phase 2 or is one of its own, if its HASH(1) comes first and is
+    /// right.
+    pub fn proved<'a>(&self, header: Header, opened: &'a Decrypted) -> Option<Parsed<'a>> {
+        let parsed = Parsed::inner(header, &opened.plain).ok()?;
+        let expected = v1::hash_1(self.prf, &self.keys.skeyid_a, header.message_id, parsed.rest());
+        let hash = parsed.hash().ok().filter(|_| parsed.is_hash_first())?;
+        (hash.len() == expected.len() && expected.ct_eq(hash)).then_some(parsed)
     }
 
     /// Pads with zeros and encrypts; the IV becomes that of the next message.

@@ -25,7 +25,7 @@ use crate::v1::isakmp::{Isakmp, Iv};
 use crate::v1::message::{Chain, Parsed, Plain, seal};
 use crate::v1::state::{Chosen, Last, Next, Overdue, Sa, State, Waiting, refuse};
 use crate::v1::vendor::{self, Abilities};
-use crate::v1::{nat, notices, proposals};
+use crate::v1::{informational, nat, notices, proposals};
 
 /// SA sent.
 pub(crate) struct Offered {
@@ -282,6 +282,13 @@ impl Proving {
         let connection = self.chosen.connection.clone();
         let us = |cause| Refusal::new(Party::Us, cause).look_at(&connection.place);
         if message.header.exchange == ExchangeType::V1_INFORMATIONAL {
+            let iv = self.isakmp.phase_two_after(&self.iv, message.header.message_id);
+            let opened = message.ciphertext().and_then(|c| self.isakmp.decrypt(&iv, c));
+            let proved = opened.as_ref().and_then(|o| self.isakmp.proved(message.header, o));
+            // Said under our keys, so by the peer, who has the secret: that is its last word.
+            if let Some(error) = proved.as_ref().and_then(Parsed::error) {
+                return refuse(notices::of_the_peer(error, &connection));
+            }
             self.waiting.complain(notices::while_proving(message, &connection));
             return Ok(State::MainProving(self));
         }
@@ -321,6 +328,14 @@ impl Proving {
                     Last::default(),
                     false,
                 ))
+            }
+            // It has the secret and takes us for connected.
+            Err(refusal) if refusal.cause == Cause::WrongIdentity => {
+                let mut chain = Chain::new();
+                chain.notify(notices::AUTHENTICATION_FAILED, &[]);
+                chain.delete_isakmp(sa);
+                informational::before_established(&self.isakmp, &opened.next, sa, cx, chain);
+                refuse(*refusal)
             }
             Err(refusal) => {
                 self.waiting.complain(*refusal);

@@ -23,7 +23,7 @@ use crate::v1::message::{Chain, Parsed, Plain, seal};
 use crate::v1::notices::{self, Rejected};
 use crate::v1::state::{Chosen, Last, Next, Parties, Sa, State, gone, refuse};
 use crate::v1::vendor::{self, Abilities};
-use crate::v1::{HALF_OPEN, nat, proposals};
+use crate::v1::{HALF_OPEN, informational, nat, proposals};
 
 /// A first message that we can answer.
 pub(crate) struct FirstMessage {
@@ -216,7 +216,16 @@ impl Ready {
         let proved = auth::verify_i(&self.isakmp, sa, cx, &self.chosen, &self.publics, &parsed);
         let (connection, peer) = match proved {
             Ok(proved) => proved,
-            Err(refusal) => return self.complain(sa, cx, *refusal, notices::AUTHENTICATION_FAILED),
+            // It has the secret, so it hears of the wrong name under our keys, and again if it asks again.
+            Err(refusal) if refusal.cause == Cause::WrongIdentity => {
+                let mut chain = Chain::new();
+                chain.notify(notices::AUTHENTICATION_FAILED, &[]);
+                let told = informational::before_established(&self.isakmp, &opened.next, sa, cx, chain);
+                let last = told.map_or_else(|| Last::unanswered(message.bytes), |t| Last::new(message.bytes, t));
+                let refusal = refusal.meant(&self.chosen.connection.name);
+                return Err(Box::new((State::MainReady(Box::new(Self { last, ..*self })), refusal)));
+            }
+            Err(refusal) => return self.complain(sa, cx, *refusal, notices::INVALID_HASH_INFORMATION),
         };
         sa.received(cx, message.bytes.len(), parsed.summary(header));
         // The peer behind a NAT has gone to the other port (RFC 3947 section 4).

@@ -19,6 +19,7 @@ pub(crate) const NO_PROPOSAL_CHOSEN: NotifyType = NotifyType::NO_PROPOSAL_CHOSEN
 pub(crate) const PAYLOAD_MALFORMED: NotifyType = NotifyType::PAYLOAD_MALFORMED;
 pub(crate) const INVALID_ID_INFORMATION: NotifyType = NotifyType::INVALID_ID_INFORMATION;
 pub(crate) const AUTHENTICATION_FAILED: NotifyType = NotifyType::AUTHENTICATION_FAILED;
+pub(crate) const INVALID_HASH_INFORMATION: NotifyType = NotifyType::INVALID_HASH_INFORMATION;
 pub(crate) const UNSUPPORTED_EXCHANGE_TYPE: NotifyType = NotifyType::UNSUPPORTED_EXCHANGE_TYPE;
 
 /// A first message that we cannot accept: what its owner is told, and what the sender is.
@@ -143,5 +144,19 @@ pub(crate) fn while_proving(message: &Message<'_>, connection: &Connection) -> R
     };
     refusal
         .look_at(crate::v1::auth::secret_of(connection))
+        .meant(&connection.name)
+}
+
+/// An error that the peer, which has our secret, says under our keys in place of its own proof.
+pub(crate) fn of_the_peer(error: NotifyType, connection: &Connection) -> Refusal {
+    let cause = match error {
+        AUTHENTICATION_FAILED | INVALID_ID_INFORMATION => Cause::Authentication(
+            "the peer has our keys but does not accept who we are: it must expect our local_id".into(),
+        ),
+        other => Cause::NotifiedV1(other),
+    };
+    Refusal::told(error, cause)
+        .offered(vec![connection.local_id.to_string()])
+        .look_at(connection.place.of(&["local_id"]))
         .meant(&connection.name)
 }

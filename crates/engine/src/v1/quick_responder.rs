@@ -171,7 +171,10 @@ fn choose(this: &Established, sa: &Sa, parsed: &Parsed<'_>) -> Result<Granted, (
     let (local_address, remote_address) = (sa.path.local.ip(), sa.path.remote.ip());
     let host = |address| TrafficSelector::from_subnet(address, 128);
     // Without identities the clients are the peers themselves (section 5.5).
-    let (theirs, ours) = match parsed.client_ids().map_err(syntax)? {
+    let clients = parsed
+        .client_ids()
+        .map_err(|cause| (INVALID_ID_INFORMATION, us(cause)))?;
+    let (theirs, ours) = match clients {
         Some((initiator, responder)) => (initiator, responder),
         None => (host(remote_address), host(local_address)),
     };

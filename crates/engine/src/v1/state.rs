@@ -145,6 +145,16 @@ impl Waiting {
         (self.pending.due, Reason::Retransmit)
     }
 
+    /// It could not leave: whoever waits for the connection hears why at once. One that is sent again may fail, as it may
+    /// be lost anywhere.
+    pub fn unsent(&self, sa: &Sa, connection: &Connection, why: &str) -> Option<Refusal> {
+        if self.pending.sent > 1 {
+            return None;
+        }
+        let cause = Cause::Local(format!("nothing can be sent to {}: {why}", sa.path.remote));
+        Some(Refusal::new(Party::Us, cause).look_at(&connection.place))
+    }
+
     pub fn on_timer(&mut self, sa: &mut Sa, cx: &mut Context, connection: &Connection) -> Overdue {
         if cx.now < self.pending.due {
             return Overdue::Wait;
