@@ -94,6 +94,11 @@ impl ForgerV1 {
         }
     }
 
+    /// The message IDs of phase 2 that it has seen.
+    pub fn ids(&self) -> impl Iterator<Item = u32> {
+        self.chains.keys().copied()
+    }
+
     /// The IV of the next message with this ID.
     fn iv(&self, id: u32) -> Vec<u8> {
         match (id, self.chains.get(&id)) {

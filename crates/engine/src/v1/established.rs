@@ -210,6 +210,9 @@ impl Established {
             _ => {
                 // New group mode, the transaction exchange of XAUTH and whatever else: refused, now that there are keys to
                 // say it under, and only if the peer has said it under them.
+                if self.is_repeated(sa, cx, message) {
+                    return Ok(State::Established(self));
+                }
                 if self.opens(message) {
                     let mut chain = Chain::new();
                     chain.notify(UNSUPPORTED_EXCHANGE_TYPE, &[]);

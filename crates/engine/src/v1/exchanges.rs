@@ -175,21 +175,27 @@ impl Established {
         }
     }
 
+    /// Whether the message has an ID that is used up: if it is the last of its exchange once more, so is our answer.
+    pub(super) fn is_repeated(&self, sa: &mut Sa, cx: &mut Context, message: &Message<'_>) -> bool {
+        let id = message.header.message_id;
+        let answered = self.finished.iter().find(|f| f.id == id);
+        if answered.is_some_and(|f| f.last.answers(sa, cx, message.bytes)) {
+            return true;
+        }
+        let used = self.has_used(id);
+        if used {
+            sa.dropped(cx, "message ID used before");
+        }
+        used
+    }
+
     pub(super) fn on_quick(mut self: Box<Self>, sa: &mut Sa, cx: &mut Context, message: &Message<'_>) -> Next {
         let id = message.header.message_id;
         if id == 0 || !message.is_encrypted() {
             sa.dropped(cx, "quick mode without message ID or encryption");
             return Ok(State::Established(self));
         }
-        if let Some(finished) = self.finished.iter().find(|f| f.id == id) {
-            let last = finished.last.clone();
-            if !last.answers(sa, cx, message.bytes) {
-                sa.dropped(cx, "message ID used before");
-            }
-            return Ok(State::Established(self));
-        }
-        if self.has_used(id) {
-            sa.dropped(cx, "message ID used before");
+        if self.is_repeated(sa, cx, message) {
             return Ok(State::Established(self));
         }
         let refusal = match self.exchanges.remove(&id) {

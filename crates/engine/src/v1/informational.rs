@@ -42,12 +42,12 @@ impl Established {
             .ok()
     }
 
-    /// Whether a message that begins an exchange is the peer's own, of an ID that was not used.
+    /// Whether a message that begins an exchange is the peer's own.
     pub fn opens(&self, message: &Message<'_>) -> bool {
         let id = message.header.message_id;
         let opened = message
             .ciphertext()
-            .filter(|_| id != 0 && !self.has_used(id) && !self.exchanges.contains_key(&id))
+            .filter(|_| id != 0 && !self.exchanges.contains_key(&id))
             .and_then(|c| self.isakmp.decrypt(&self.isakmp.phase_two(id), c));
         opened.is_some_and(|o| self.isakmp.proved(message.header, &o).is_some())
     }
@@ -58,8 +58,7 @@ impl Established {
             sa.dropped(cx, "informational message in the clear");
             return Ok(State::Established(self));
         };
-        if self.has_used(id) {
-            sa.dropped(cx, "message ID used before");
+        if self.is_repeated(sa, cx, message) {
             return Ok(State::Established(self));
         }
         let opened = self.isakmp.decrypt(&self.isakmp.phase_two(id), ciphertext);
