@@ -8,13 +8,26 @@ use handfast_auth::Identity;
 use handfast_auth::certificate::generate::KeyKind;
 use handfast_auth::certificate::{Curve, LocalCertificate, PeerPolicy};
 use handfast_engine::Event;
-use handfast_engine::policy::{Authentication, Connection, Method};
+use handfast_engine::policy::{Authentication, Connection, Method, Versions};
 use handfast_sim::World;
 use handfast_sim::pair::{MINUTE, named, nothing_left, up, world_with};
 use handfast_sim::pki::Ca;
+use handfast_sim::policies::parsed;
 use handfast_store::SaStore;
 
 const P256: KeyKind = KeyKind::Ec(Curve::P256);
+
+/// IKEv2, and both modes of IKEv1.
+const MODES: [(u8, bool); 3] = [(2, false), (1, false), (1, true)];
+
+/// In this version and mode.
+fn speak(c: &mut Connection, (version, aggressive): (u8, bool)) {
+    if version == 1 {
+        c.versions = Versions::One;
+        c.aggressive = aggressive;
+        c.ike = vec![parsed("aes128-sha256-ecp256")];
+    }
+}
 
 /// Both ends by certificates of this CA.
 fn by(ca: &Ca, kind: KeyKind) -> impl Fn(usize, &mut Connection) + '_ {
@@ -56,18 +69,25 @@ fn each_kind_of_key_proves_both_sides() {
         KeyKind::Rsa(2048),
     ] {
         let ca = Ca::root("O=Example, CN=Root", P256);
-        let mut world = world_with(1, by(&ca, kind));
-        up(&mut world);
-        for (host, peer) in [(0, "CN=b.test"), (1, "CN=a.test")] {
-            let method = || "certificate".to_string();
-            assert_eq!(
-                proofs(&world, host),
-                (method(), method(), Some(peer.into())),
-                "{kind:?}"
-            );
+        // Ed25519 has no method in IKEv1.
+        for (mode, messages) in MODES
+            .into_iter()
+            .zip([4, 9, 6])
+            .filter(|(m, _)| m.0 == 2 || kind != KeyKind::Ed25519)
+        {
+            let mut world = world_with(1, |i, c| {
+                by(&ca, kind)(i, c);
+                speak(c, mode);
+            });
+            up(&mut world);
+            for (host, peer) in [(0, "CN=b.test"), (1, "CN=a.test")] {
+                let method = || "certificate".to_string();
+                let expected = (method(), method(), Some(peer.into()));
+                assert_eq!(proofs(&world, host), expected, "{kind:?} {mode:?}");
+            }
+            // As many as with a preshared key: two exchanges, or phase 1 and the three messages of quick mode.
+            assert_eq!(world.network.sent.len(), messages, "{kind:?} {mode:?}");
         }
-        // Two exchanges, as with a preshared key.
-        assert_eq!(world.network.sent.len(), 4, "{kind:?}");
     }
 }
 
@@ -75,19 +95,30 @@ fn each_kind_of_key_proves_both_sides() {
 fn intermediate_certificates_are_sent_and_used() {
     let root = Ca::root("CN=Root", P256);
     let leaf = root.intermediate("CN=Middle", P256).intermediate("CN=Lower", P256);
-    let mut world = world_with(2, |_, c| {
-        c.auth = Authentication::certificate(vec![leaf.peer(&c.local_id, P256)], root.trusted());
-    });
-    up(&mut world);
+    for mode in MODES {
+        let mut world = world_with(2, |_, c| {
+            c.auth = Authentication::certificate(vec![leaf.peer(&c.local_id, P256)], root.trusted());
+            speak(c, mode);
+        });
+        up(&mut world);
+    }
 }
 
 #[test]
 fn a_signature_that_takes_long_holds_nothing_up() {
     let ca = Ca::root("CN=Root", P256);
-    let mut world = world_with(3, by(&ca, P256));
-    world.hosts.iter_mut().for_each(|h| h.lag = Duration::from_millis(700));
-    up(&mut world);
-    assert!(refusals(&world, 0).is_empty() && refusals(&world, 1).is_empty());
+    for mode in MODES {
+        let mut world = world_with(3, |i, c| {
+            by(&ca, P256)(i, c);
+            speak(c, mode);
+        });
+        world.hosts.iter_mut().for_each(|h| h.lag = Duration::from_millis(700));
+        up(&mut world);
+        assert!(
+            refusals(&world, 0).is_empty() && refusals(&world, 1).is_empty(),
+            "{mode:?}"
+        );
+    }
 }
 
 #[test]
@@ -114,9 +145,10 @@ fn the_gateway_has_a_certificate_and_the_client_a_secret() {
 
 #[test]
 fn requests_choose_between_two_certificates() {
-    for wanted in [0, 1] {
+    for (wanted, mode) in [0, 1].into_iter().flat_map(|wanted| MODES.map(|mode| (wanted, mode))) {
         let cas = [Ca::root("CN=One", P256), Ca::root("CN=Two", P256)];
         let mut world = world_with(5, |i, c| {
+            speak(c, mode);
             let own = cas.iter().map(|ca| ca.peer(&c.local_id, P256)).collect();
             let mut trusted = PeerPolicy::clone(&cas[wanted].trusted());
             if i == 1 {
@@ -157,20 +189,28 @@ fn raw_public_keys_need_no_certificate() {
 #[test]
 fn a_ca_that_is_not_trusted_is_named_to_its_owner_only() {
     let (ours, theirs) = (Ca::root("CN=Ours", P256), Ca::root("CN=Theirs", P256));
-    let world = world_with(7, |i, c| {
-        let (own, trusted) = if i == 0 { (&theirs, &ours) } else { (&ours, &ours) };
-        c.auth = Authentication::certificate(vec![own.peer(&c.local_id, P256)], trusted.trusted());
-    });
-    let [a, b] = refused(world);
-    assert!(b.contains("CN=Theirs") && b.contains("certificates of CN=Ours"), "{b}");
-    assert!(a.contains("AUTHENTICATION_FAILED") && !a.contains("CN=Ours"), "{a}");
+    for mode in MODES {
+        let world = world_with(7, |i, c| {
+            let (own, trusted) = if i == 0 { (&theirs, &ours) } else { (&ours, &ours) };
+            c.auth = Authentication::certificate(vec![own.peer(&c.local_id, P256)], trusted.trusted());
+            speak(c, mode);
+        });
+        let [a, b] = refused(world);
+        assert!(
+            b.contains("CN=Theirs") && b.contains("certificates of CN=Ours"),
+            "{mode:?} {b}"
+        );
+        let failed = a.replace('-', "_").contains("AUTHENTICATION_FAILED");
+        assert!(failed && !a.contains("CN=Ours"), "{mode:?} {a}");
+    }
 }
 
 #[test]
 fn a_certificate_of_another_name_proves_nothing() {
-    for liar in [0, 1] {
+    for (liar, mode) in [0, 1].into_iter().flat_map(|liar| MODES.map(|mode| (liar, mode))) {
         let ca = Ca::root("CN=Root", P256);
         let world = world_with(8, |i, c| {
+            speak(c, mode);
             let name = if i == liar {
                 "mallory.example".parse().unwrap()
             } else {

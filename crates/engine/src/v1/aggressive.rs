@@ -4,9 +4,14 @@
 //! HDR, SA, KE, Ni, IDii    ->    <- HDR, SA, KE, Nr, IDir, HASH_R
 //! HDR*, HASH_I             ->
 //! ```
+//!
+//! With signatures (section 5.1) certificates and SIG_R, SIG_I are in the place of the hashes; what each side asks for is in
+//! its first message.
 
 use std::sync::Arc;
 
+use handfast_auth::certificate::Proven;
+use handfast_auth::identity::Identity;
 use handfast_crypto::provider::EphemeralKey;
 use handfast_crypto::transform::Group;
 use handfast_wire::header::ExchangeType;
@@ -18,11 +23,12 @@ use crate::output::{Question, Ticket};
 use crate::policy::{Connection, Method};
 use crate::refusal::{Cause, Party, Refusal};
 use crate::sa::Proofs;
-use crate::v1::auth::{self, Exchanged as Publics};
+use crate::v1::auth::{self, Exchanged as Publics, Making, Ours, Signature, Verdict};
+use crate::v1::certificates;
 use crate::v1::established::Established;
-use crate::v1::main_initiator::no_key;
+use crate::v1::main_initiator::{asked_by, no_key};
 use crate::v1::message::{Chain, Parsed, Plain, seal};
-use crate::v1::state::{Chosen, Last, Next, Overdue, Parties, Sa, State, Waiting, refuse};
+use crate::v1::state::{Chosen, Keyed, Last, Next, Overdue, Parties, Sa, State, Waiting, refuse};
 use crate::v1::vendor::{self, Abilities};
 use crate::v1::{nat, notices, proposals};
 
@@ -51,6 +57,27 @@ pub(crate) struct Agreeing {
     nr: Vec<u8>,
     publics: Publics,
     message: Vec<u8>,
+}
+
+/// Message 2 that is being judged.
+pub(crate) struct Judging {
+    pub keyed: Keyed,
+    second: Second,
+    ticket: Ticket,
+}
+
+/// The peer has proved itself; waiting for SIG_I.
+pub(crate) struct Signing {
+    pub keyed: Keyed,
+    second: Second,
+    certificate: Option<Proven>,
+    signature: Signature,
+}
+
+/// Message 2, read.
+struct Second {
+    bytes: Vec<u8>,
+    peer: Identity,
 }
 
 /// Begins: asks for a key pair.
@@ -84,6 +111,12 @@ impl MakingKey {
         chain.ke(key.public());
         chain.nonce(&ni);
         chain.id(&auth::id_body(&connection.local_id));
+        if proposals::ways(&connection)
+            .iter()
+            .any(|way| proposals::method_of(*way) == Method::Certificate)
+        {
+            certificates::push_requests(&mut chain, std::iter::once(&connection));
+        }
         vendor::offered().iter().for_each(|id| chain.vendor_id(id));
         let bytes = Plain::message(sa, ExchangeType::V1_AGGRESSIVE, 0, &chain);
         sa.record_attempt(cx, &connection, String::new());
@@ -132,9 +165,9 @@ impl Sent {
         let read = parsed
             .sa()
             .and_then(|sa| proposals::accept_phase_one(&sa, &self.connection))
-            .and_then(|suite| Ok((suite, parsed.ke()?.to_vec(), parsed.nonce()?.to_vec())));
-        let (suite, gxr, nr) = match read {
-            Ok((suite, ..)) if suite.group != self.group => {
+            .and_then(|accepted| Ok((accepted, parsed.ke()?.to_vec(), parsed.nonce()?.to_vec())));
+        let ((suite, way), gxr, nr) = match read {
+            Ok(((suite, _), ..)) if suite.group != self.group => {
                 let text = format!("the answer is in {}, ours in {}", suite.group, self.group);
                 self.waiting.complain(us(Cause::KeyExchange(text)));
                 return Ok(State::AggressiveSent(self));
@@ -163,7 +196,9 @@ impl Sent {
                 connection: self.connection,
                 suite,
                 sai_b: self.sai_b,
+                way,
                 abilities,
+                wishes: asked_by(&parsed),
             },
             ticket,
             ni: self.ni,
@@ -190,60 +225,144 @@ impl Agreeing {
         let connection = chosen.connection.clone();
         let us = |cause| Refusal::new(Party::Us, cause).look_at(&connection.place);
         let made = shared.and_then(|shared| auth::channel(cx, sa, &chosen, (&ni, &nr), &publics, &shared));
-        let mut isakmp = match made {
+        let isakmp = match made {
             Ok(isakmp) => isakmp,
             Err(e) => return refuse(us(Cause::KeyExchange(e.to_string()))),
         };
         let read = Message::parse(&message).map_err(|e| Cause::Syntax(e.to_string()));
-        let read = read.and_then(|m| Parsed::clear(&m).map(|parsed| (m.header, parsed)));
-        let (header, parsed) = match &read {
-            Ok((header, parsed)) => (*header, parsed),
-            Err(cause) => return refuse(us(cause.clone())),
+        let parsed = match read.and_then(|m| Parsed::clear(&m)) {
+            Ok(parsed) => parsed,
+            Err(cause) => return refuse(us(cause)),
         };
-        let peer = match auth::verify_r(&isakmp, sa, &chosen, &publics, parsed) {
-            Ok(peer) => peer,
-            Err(refusal) => {
-                notices::send_clear(sa, cx, notices::AUTHENTICATION_FAILED);
-                return refuse(*refusal);
-            }
-        };
-        debug_assert_eq!(header.message_id, 0);
-        nat::detect(sa, &chosen, parsed);
-        nat::float(sa, cx, &connection);
-        let id = auth::id_body(&connection.local_id);
-        let hash = auth::hash_i(&isakmp, sa, &chosen, &publics, &id);
-        let mut chain = Chain::new();
-        chain.hash(hash.as_bytes());
-        nat::push(&mut chain, sa, cx, &chosen);
-        if sa.initial_contact {
-            chain.initial_contact(sa);
-        }
-        let mut iv = isakmp.phase_one.clone();
-        let bytes = match seal(&isakmp, &mut iv, sa, ExchangeType::V1_AGGRESSIVE, 0, &chain) {
-            Ok(bytes) => chosen.cut().apply(sa, bytes),
-            Err(e) => return refuse(us(Cause::Local(e.to_string()))),
-        };
-        isakmp.phase_one = iv;
-        sa.record_attempt(cx, &connection, chosen.suite.to_string());
-        sa.send(
-            cx,
-            bytes.clone(),
-            Plain::describe(sa, ExchangeType::V1_AGGRESSIVE, 0, &chain),
-        );
-        let parties = Parties {
-            connection,
-            peer: peer.to_string(),
-            proofs: Proofs::both(Method::Psk, None),
-        };
-        let last = Last::new(&message, bytes.clone());
-        Ok(Established::begin(
-            sa,
-            cx,
-            parties,
+        nat::detect(sa, &chosen, &parsed);
+        let verdict = auth::verify_r(&isakmp, sa, cx, &chosen, &publics, &parsed);
+        let keyed = Keyed {
+            chosen,
             isakmp,
-            chosen.abilities,
-            last,
-            false,
-        ))
+            publics,
+        };
+        let second = |peer| Second {
+            bytes: message.clone(),
+            peer,
+        };
+        match verdict {
+            Ok((peer, Verdict::Proven)) => prove(sa, cx, keyed, second(peer), None),
+            Ok((peer, Verdict::Asked(ticket))) => Ok(State::AggressiveJudging(Box::new(Judging {
+                keyed,
+                second: second(peer),
+                ticket,
+            }))),
+            Err(refusal) => unwelcome(sa, cx, *refusal),
+        }
     }
+}
+
+/// The responder has not proved itself.
+fn unwelcome(sa: &mut Sa, cx: &mut Context, refusal: Refusal) -> Next {
+    notices::send_clear(sa, cx, notices::AUTHENTICATION_FAILED);
+    refuse(refusal)
+}
+
+impl Judging {
+    pub fn on_answer(self: Box<Self>, sa: &mut Sa, cx: &mut Context, ticket: Ticket, answer: Answer) -> Next {
+        let (true, Answer::Judged(judged)) = (ticket == self.ticket, answer) else {
+            return Ok(State::AggressiveJudging(self));
+        };
+        let Self { keyed, second, .. } = *self;
+        match judged {
+            Ok(proven) => prove(sa, cx, keyed, second, Some(proven)),
+            Err(why) => {
+                let refusal = auth::not_proven(&keyed.chosen.connection, &second.peer.to_string(), &why);
+                unwelcome(sa, cx, refusal)
+            }
+        }
+    }
+}
+
+impl Signing {
+    pub fn on_answer(self: Box<Self>, sa: &mut Sa, cx: &mut Context, ticket: Ticket, answer: Answer) -> Next {
+        let (true, Answer::Signed(signed)) = (ticket == self.signature.ticket, answer) else {
+            return Ok(State::AggressiveSigning(self));
+        };
+        let Self {
+            keyed,
+            second,
+            certificate,
+            signature,
+        } = *self;
+        match signature.made(signed, &keyed.chosen.connection) {
+            Ok(ours) => finish(sa, cx, keyed, second, certificate, &ours),
+            Err(refusal) => refuse(refusal),
+        }
+    }
+}
+
+/// The peer has proved itself: our own proof.
+fn prove(sa: &mut Sa, cx: &mut Context, keyed: Keyed, second: Second, certificate: Option<Proven>) -> Next {
+    let Keyed {
+        chosen,
+        isakmp,
+        publics,
+    } = &keyed;
+    let id = auth::id_body(&chosen.connection.local_id);
+    let hash = auth::hash_i(isakmp, sa, chosen, publics, &id);
+    match auth::prove(sa, cx, chosen, &chosen.connection, hash) {
+        Ok(Making::Made(ours)) => finish(sa, cx, keyed, second, certificate, &ours),
+        Ok(Making::Asked(signature)) => Ok(State::AggressiveSigning(Box::new(Signing {
+            keyed,
+            second,
+            certificate,
+            signature,
+        }))),
+        Err(refusal) => refuse(refusal),
+    }
+}
+
+/// Message 3.
+fn finish(
+    sa: &mut Sa,
+    cx: &mut Context,
+    keyed: Keyed,
+    second: Second,
+    certificate: Option<Proven>,
+    ours: &Ours,
+) -> Next {
+    let Keyed { chosen, mut isakmp, .. } = keyed;
+    let connection = chosen.connection.clone();
+    nat::float(sa, cx, &connection);
+    let mut chain = Chain::new();
+    ours.push(&mut chain);
+    nat::push(&mut chain, sa, cx, &chosen);
+    if sa.initial_contact {
+        chain.initial_contact(sa);
+    }
+    let mut iv = isakmp.phase_one.clone();
+    let bytes = match seal(&isakmp, &mut iv, sa, ExchangeType::V1_AGGRESSIVE, 0, &chain) {
+        Ok(bytes) => chosen.cut().apply(sa, bytes),
+        Err(e) => {
+            return refuse(Refusal::new(Party::Us, Cause::Local(e.to_string())).look_at(&connection.place));
+        }
+    };
+    isakmp.phase_one = iv;
+    sa.record_attempt(cx, &connection, chosen.suite.to_string());
+    sa.send(
+        cx,
+        bytes.clone(),
+        Plain::describe(sa, ExchangeType::V1_AGGRESSIVE, 0, &chain),
+    );
+    let parties = Parties {
+        proofs: Proofs::both(chosen.method(), certificate),
+        connection,
+        peer: second.peer.to_string(),
+    };
+    let last = Last::new(&second.bytes, bytes.clone());
+    Ok(Established::begin(
+        sa,
+        cx,
+        parties,
+        isakmp,
+        chosen.abilities,
+        last,
+        false,
+    ))
 }

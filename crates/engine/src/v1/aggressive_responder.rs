@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use handfast_auth::certificate::Proven;
 use handfast_auth::identity::Identity;
 use handfast_wire::header::ExchangeType;
 use handfast_wire::v1::Message;
@@ -16,14 +17,16 @@ use crate::policy::{Connection, Method};
 use crate::refusal::{Cause, Party, Refusal};
 use crate::sa::Proofs;
 use crate::time::Instant;
-use crate::v1::auth::{self, Exchanged as Publics};
+use crate::v1::auth::{self, Exchanged as Publics, Making, Ours, Signature, Verdict};
+use crate::v1::certificates;
 use crate::v1::established::Established;
-use crate::v1::isakmp::Isakmp;
+use crate::v1::isakmp::Iv;
+use crate::v1::main_initiator::asked_by;
 use crate::v1::message::{Chain, Parsed, Plain};
 use crate::v1::notices::{self, Rejected};
-use crate::v1::state::{Chosen, Last, Next, Parties, Sa, State, gone, refuse};
+use crate::v1::state::{Chosen, Keyed, Last, Next, Parties, Sa, State, gone, refuse};
 use crate::v1::vendor::{self, Abilities};
-use crate::v1::{HALF_OPEN, nat, proposals};
+use crate::v1::{HALF_OPEN, informational, nat, proposals};
 
 /// A first message that we can answer.
 pub(crate) struct FirstMessage {
@@ -43,16 +46,50 @@ pub(crate) struct Responding {
     ticket: Ticket,
 }
 
+/// Waiting for SIG_R.
+pub(crate) struct Signing {
+    keyed: Keyed,
+    reply: Reply,
+    signature: Signature,
+    pub expires: Instant,
+}
+
+/// What message 2 has besides our proof.
+struct Reply {
+    answer: Vec<u8>,
+    nr: Vec<u8>,
+    id: Vec<u8>,
+    peer: Identity,
+    request: Vec<u8>,
+}
+
 /// Message 2 sent.
 pub(crate) struct Answered {
-    chosen: Chosen,
-    isakmp: Isakmp,
-    publics: Publics,
+    keyed: Keyed,
     id: Vec<u8>,
     peer: Identity,
     last: Last,
     complained: bool,
     pub expires: Instant,
+}
+
+/// Message 3 that is being judged.
+pub(crate) struct Judging {
+    answered: Box<Answered>,
+    third: Third,
+    ticket: Ticket,
+}
+
+/// Message 3, read.
+struct Third {
+    bytes: Vec<u8>,
+    summary: String,
+    /// Where it came to and from.
+    ends: (SocketAddr, SocketAddr),
+    /// The peer knows no other SA with us.
+    fresh: bool,
+    /// The IV that follows it, if it was encrypted.
+    iv: Option<Iv>,
 }
 
 /// No connection has a peer of this name.
@@ -115,7 +152,9 @@ pub(crate) fn read(
             connection: connection.clone(),
             suite: choice.suite,
             sai_b: parsed.sa_body().to_vec(),
+            way: choice.way,
             abilities,
+            wishes: asked_by(&parsed),
         },
         answer: choice.answer,
         gxi,
@@ -168,34 +207,89 @@ impl Responding {
         };
         let own = auth::id_body(&chosen.connection.local_id);
         let hash = auth::hash_r(&isakmp, sa, &chosen, &publics, &own);
+        let making = auth::prove(sa, cx, &chosen, &chosen.connection, hash);
+        let keyed = Keyed {
+            chosen,
+            isakmp,
+            publics,
+        };
+        let reply = Reply {
+            answer,
+            nr,
+            id,
+            peer,
+            request,
+        };
+        match making {
+            Ok(Making::Made(ours)) => reply.send(sa, cx, keyed, &ours),
+            Ok(Making::Asked(signature)) => Ok(State::AggressiveAnswering(Box::new(Signing {
+                keyed,
+                reply,
+                signature,
+                expires: cx.now + HALF_OPEN,
+            }))),
+            Err(refusal) => refuse(refusal),
+        }
+    }
+}
+
+impl Signing {
+    pub fn on_answer(self: Box<Self>, sa: &mut Sa, cx: &mut Context, ticket: Ticket, answer: Answer) -> Next {
+        let (true, Answer::Signed(signed)) = (ticket == self.signature.ticket, answer) else {
+            return Ok(State::AggressiveAnswering(self));
+        };
+        let Self {
+            keyed,
+            reply,
+            signature,
+            ..
+        } = *self;
+        match signature.made(signed, &keyed.chosen.connection) {
+            Ok(ours) => reply.send(sa, cx, keyed, &ours),
+            Err(refusal) => refuse(refusal),
+        }
+    }
+}
+
+impl Reply {
+    /// Message 2.
+    fn send(self, sa: &mut Sa, cx: &mut Context, keyed: Keyed, ours: &Ours) -> Next {
+        let Keyed { chosen, publics, .. } = &keyed;
         let mut chain = Chain::new();
-        chain.sa(&answer);
+        chain.sa(&self.answer);
         chain.ke(&publics.gxr);
-        chain.nonce(&nr);
-        chain.id(&own);
-        chain.hash(hash.as_bytes());
-        nat::push(&mut chain, sa, cx, &chosen);
+        chain.nonce(&self.nr);
+        chain.id(&auth::id_body(&chosen.connection.local_id));
+        ours.push(&mut chain);
+        if chosen.method() == Method::Certificate {
+            certificates::push_requests(&mut chain, std::iter::once(&chosen.connection));
+        }
+        nat::push(&mut chain, sa, cx, chosen);
         vendor::ours(chosen.abilities.nat_traversal)
             .iter()
             .for_each(|id| chain.vendor_id(id));
         let bytes = Plain::message(sa, ExchangeType::V1_AGGRESSIVE, 0, &chain);
-        // To an address not yet proven, never more than twice what it sent.
-        if bytes.len() > 2 * request.len() {
-            let text = format!("the answer has {} octets, the request {}", bytes.len(), request.len());
+        // To an address not yet proven, never more than twice what it sent; but a certificate has to be sent, and that is
+        // why few of these may be half-open at once.
+        if chosen.method() == Method::Psk && bytes.len() > 2 * self.request.len() {
+            let text = format!(
+                "the answer has {} octets, the request {}",
+                bytes.len(),
+                self.request.len()
+            );
             return refuse(Refusal::new(Party::Us, Cause::Syntax(text)));
         }
+        let bytes = chosen.cut().apply(sa, bytes);
         sa.send(
             cx,
             bytes.clone(),
             Plain::describe(sa, ExchangeType::V1_AGGRESSIVE, 0, &chain),
         );
-        let last = Last::new(&request, bytes);
+        let last = Last::new(&self.request, bytes);
         Ok(State::AggressiveAnswered(Box::new(Answered {
-            chosen,
-            isakmp,
-            publics,
-            id,
-            peer,
+            keyed,
+            id: self.id,
+            peer: self.peer,
             last,
             complained: false,
             expires: cx.now + HALF_OPEN,
@@ -225,7 +319,7 @@ impl Answered {
         }
         if header.exchange == ExchangeType::V1_INFORMATIONAL && !self.complained {
             self.complained = true;
-            let refusal = notices::while_proving(message, &self.chosen.connection);
+            let refusal = notices::while_proving(message, &self.keyed.chosen);
             return Err(Box::new((State::AggressiveAnswered(self), refusal)));
         }
         if header.exchange != ExchangeType::V1_AGGRESSIVE || header.message_id != 0 {
@@ -233,61 +327,123 @@ impl Answered {
             return Ok(State::AggressiveAnswered(self));
         }
         // It may be in the clear too (RFC 2409 section 5.4); the first IV then stays that of phase 1.
-        let opened = message
-            .ciphertext()
-            .and_then(|c| self.isakmp.decrypt(&self.isakmp.phase_one, c));
+        let Keyed {
+            chosen,
+            isakmp,
+            publics,
+        } = &self.keyed;
+        let opened = message.ciphertext().and_then(|c| isakmp.decrypt(&isakmp.phase_one, c));
         let parsed = match (&opened, message.ciphertext()) {
             (Some(opened), _) => Parsed::inner(header, &opened.plain),
             (None, None) => Parsed::clear(message),
-            (None, Some(_)) => Err(auth::garbage()),
+            (None, Some(_)) => Err(auth::garbage(chosen.way)),
         };
-        let us = |cause| Refusal::new(Party::Us, cause).look_at(&self.chosen.connection.place);
-        let expected = auth::hash_i(&self.isakmp, sa, &self.chosen, &self.publics, &self.id);
-        let proved = match &parsed {
-            Ok(parsed) => auth::check(&expected, &self.chosen.connection, parsed).map_err(us),
-            Err(_) => Err(us(auth::garbage())),
-        };
-        let parsed = match (proved, parsed) {
-            (Ok(()), Ok(parsed)) => parsed,
-            (Err(_), _) if self.complained => {
+        if self.complained {
+            // What it says is looked at again only if it may still be proved at no cost.
+            let costly = chosen.method() == Method::Certificate;
+            if costly || parsed.is_err() {
                 sa.dropped(cx, "another message that does not prove the peer");
                 return Ok(State::AggressiveAnswered(self));
             }
-            (Err(refusal), _) => {
-                self.complained = true;
-                notices::send_clear(sa, cx, notices::INVALID_HASH_INFORMATION);
-                let refusal = refusal.meant(&self.chosen.connection.name);
-                return Err(Box::new((State::AggressiveAnswered(self), refusal)));
+        }
+        let us = |cause| Refusal::new(Party::Us, cause).look_at(&chosen.connection.place);
+        let parsed = match parsed {
+            Ok(parsed) => parsed,
+            Err(_) => {
+                let refusal = us(auth::garbage(chosen.way));
+                return self.complain(sa, cx, refusal);
             }
-            (Ok(()), Err(_)) => return Ok(State::AggressiveAnswered(self)),
         };
-        sa.received(cx, message.bytes.len(), parsed.summary(header));
-        nat::detect(sa, &self.chosen, &parsed);
-        (sa.path.local, sa.path.remote) = sa.seen;
-        let fresh = parsed.initial_contact();
+        let expected = auth::hash_i(isakmp, sa, chosen, publics, &self.id);
+        let third = Third {
+            bytes: message.bytes.to_vec(),
+            summary: parsed.summary(header),
+            ends: sa.seen,
+            fresh: parsed.initial_contact(),
+            iv: opened.as_ref().map(|opened| opened.next.clone()),
+        };
+        match auth::verdict(sa, cx, chosen, (&chosen.connection, &self.peer), &parsed, &expected) {
+            Ok(verdict) => {
+                nat::detect(sa, chosen, &parsed);
+                match verdict {
+                    Verdict::Proven => Ok(self.finish(sa, cx, third, None)),
+                    Verdict::Asked(ticket) => Ok(State::AggressiveAnsweredJudging(Box::new(Judging {
+                        answered: self,
+                        third,
+                        ticket,
+                    }))),
+                }
+            }
+            Err(_) if self.complained => {
+                sa.dropped(cx, "another message that does not prove the peer");
+                Ok(State::AggressiveAnswered(self))
+            }
+            Err(refusal) => self.complain(sa, cx, refusal),
+        }
+    }
+
+    /// Anyone can send what proves nothing, so the SA stays for the true peer; its owner is told once.
+    fn complain(mut self: Box<Self>, sa: &mut Sa, cx: &mut Context, refusal: Refusal) -> Next {
+        self.complained = true;
+        let notify = match self.keyed.chosen.method() {
+            Method::Psk => notices::INVALID_HASH_INFORMATION,
+            Method::Certificate => notices::AUTHENTICATION_FAILED,
+        };
+        notices::send_clear(sa, cx, notify);
+        let refusal = refusal.meant(&self.keyed.chosen.connection.name);
+        Err(Box::new((State::AggressiveAnswered(self), refusal)))
+    }
+
+    /// The initiator takes us for connected, so it hears under our keys that we are not.
+    fn unwelcome(self: Box<Self>, sa: &mut Sa, cx: &mut Context, third: &Third, refusal: Refusal) -> Next {
+        let Some(iv) = &third.iv else {
+            return self.complain(sa, cx, refusal);
+        };
+        let mut chain = Chain::new();
+        chain.notify(notices::AUTHENTICATION_FAILED, &[]);
+        chain.delete_isakmp(sa);
+        informational::before_established(&self.keyed.isakmp, iv, sa, cx, chain);
+        refuse(refusal.meant(&self.keyed.chosen.connection.name))
+    }
+
+    fn finish(self: Box<Self>, sa: &mut Sa, cx: &mut Context, third: Third, certificate: Option<Proven>) -> State {
+        sa.received(cx, third.bytes.len(), third.summary);
+        (sa.path.local, sa.path.remote) = third.ends;
         let Self {
-            chosen,
-            mut isakmp,
+            keyed: Keyed { chosen, mut isakmp, .. },
             peer,
             ..
         } = *self;
-        if let Some(opened) = &opened {
-            isakmp.phase_one = opened.next.clone();
+        if let Some(iv) = third.iv {
+            isakmp.phase_one = iv;
         }
         let parties = Parties {
+            proofs: Proofs::both(chosen.method(), certificate),
             connection: chosen.connection,
             peer: peer.to_string(),
-            proofs: Proofs::both(Method::Psk, None),
         };
-        let last = Last::unanswered(message.bytes);
-        Ok(Established::begin(
-            sa,
-            cx,
-            parties,
-            isakmp,
-            chosen.abilities,
-            last,
-            fresh,
-        ))
+        let last = Last::unanswered(&third.bytes);
+        Established::begin(sa, cx, parties, isakmp, chosen.abilities, last, third.fresh)
+    }
+}
+
+impl Judging {
+    pub fn expires(&self) -> Instant {
+        self.answered.expires
+    }
+
+    pub fn on_answer(self: Box<Self>, sa: &mut Sa, cx: &mut Context, ticket: Ticket, answer: Answer) -> Next {
+        let (true, Answer::Judged(judged)) = (ticket == self.ticket, answer) else {
+            return Ok(State::AggressiveAnsweredJudging(self));
+        };
+        let Self { answered, third, .. } = *self;
+        match judged {
+            Ok(proven) => Ok(answered.finish(sa, cx, third, Some(proven))),
+            Err(why) => {
+                let connection = &answered.keyed.chosen.connection;
+                let refusal = auth::not_proven(connection, &answered.peer.to_string(), &why);
+                answered.unwelcome(sa, cx, &third, refusal)
+            }
+        }
     }
 }

@@ -13,6 +13,7 @@ use crate::v1::established::{Established, NO_CHILD};
 use crate::v1::exchanges::Finished;
 use crate::v1::isakmp::{Isakmp, Iv};
 use crate::v1::message::{Chain, Parsed, Plain, seal};
+use crate::v1::notices;
 use crate::v1::state::{Next, Sa, State, gone};
 
 /// Says something under the keys of a phase 1 that is not complete; `last` is its last block of ciphertext so far.
@@ -89,6 +90,12 @@ impl Established {
                         peer,
                     });
                 }
+                // We finished phase 1 before the peer did (aggressive mode), and it does not want us.
+                NotifyType::AUTHENTICATION_FAILED if !self.had_children && self.estate.children.is_empty() => {
+                    let method = self.parties.proofs.local;
+                    let told = notices::of_the_peer(notify.notify, &self.parties.connection, method);
+                    refusal = refusal.or(Some(Box::new(told)));
+                }
                 kind if kind.is_error() => refusal = refusal.or(self.on_refused(sa, cx, kind, notify.spi)),
                 _ => {}
             }
@@ -96,9 +103,16 @@ impl Established {
         for delete in parsed.deletes() {
             match delete.protocol {
                 Protocol::ISAKMP if delete.iter().any(|spi| spi == cookies(sa.spi_i, sa.spi_r)) => {
-                    let reason = if self.over { "replaced" } else { "deleted by the peer" };
-                    self.forget_all(sa, cx, reason);
-                    return Ok(gone(reason));
+                    let reason = match &refusal {
+                        Some(refusal) => refusal.to_string(),
+                        None if self.over => "replaced".into(),
+                        None => "deleted by the peer".into(),
+                    };
+                    self.forget_all(sa, cx, &reason);
+                    return match refusal {
+                        Some(refusal) => Err(Box::new((gone(reason), *refusal))),
+                        None => Ok(gone(reason)),
+                    };
                 }
                 Protocol::ESP => {
                     let spis: Vec<u32> = delete

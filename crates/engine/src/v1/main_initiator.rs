@@ -5,9 +5,14 @@
 //! HDR, KE, Ni, NAT-D*2     ->    <- HDR, KE, Nr, NAT-D*2
 //! HDR*, IDii, HASH_I       ->    <- HDR*, IDir, HASH_R
 //! ```
+//!
+//! With signatures (section 5.1) certificates and SIG_I, SIG_R are in the place of the hashes, and each side asks for
+//! certificates in the message that has its KE.
 
 use std::sync::Arc;
 
+use handfast_auth::certificate::Proven;
+use handfast_auth::identity::Identity;
 use handfast_crypto::provider::EphemeralKey;
 use handfast_crypto::transform::Group;
 use handfast_wire::header::ExchangeType;
@@ -19,11 +24,12 @@ use crate::output::{Question, Ticket};
 use crate::policy::{Connection, Method};
 use crate::refusal::{Cause, Party, Refusal};
 use crate::sa::Proofs;
-use crate::v1::auth::{self, Exchanged as Publics};
+use crate::v1::auth::{self, Exchanged as Publics, Making, Ours, Signature, Verdict};
+use crate::v1::certificates::{self, Wishes};
 use crate::v1::established::Established;
-use crate::v1::isakmp::{Isakmp, Iv};
+use crate::v1::isakmp::Iv;
 use crate::v1::message::{Chain, Parsed, Plain, seal};
-use crate::v1::state::{Chosen, Last, Next, Overdue, Sa, State, Waiting, refuse};
+use crate::v1::state::{Chosen, Keyed, Last, Next, Overdue, Parties, Sa, State, Waiting, refuse};
 use crate::v1::vendor::{self, Abilities};
 use crate::v1::{informational, nat, notices, proposals};
 
@@ -57,13 +63,32 @@ pub(crate) struct Agreeing {
     publics: Publics,
 }
 
+/// Waiting for SIG_I.
+pub(crate) struct Signing {
+    pub keyed: Keyed,
+    signature: Signature,
+}
+
 /// IDii and HASH_I sent.
 pub(crate) struct Proving {
-    pub chosen: Chosen,
-    isakmp: Isakmp,
+    pub keyed: Keyed,
     iv: Iv,
-    publics: Publics,
     pub waiting: Waiting,
+}
+
+/// Message 6 that is being judged.
+pub(crate) struct Judging {
+    pub proving: Box<Proving>,
+    sixth: Sixth,
+    ticket: Ticket,
+}
+
+/// Message 6, opened.
+struct Sixth {
+    peer: String,
+    summary: String,
+    size: usize,
+    iv: Iv,
 }
 
 /// Begins with the SA payload, whose body HASH_I and HASH_R will cover.
@@ -116,8 +141,8 @@ impl Offered {
         let accepted = parsed
             .sa()
             .and_then(|sa| proposals::accept_phase_one(&sa, &self.connection));
-        let suite = match accepted {
-            Ok(suite) => suite,
+        let (suite, way) = match accepted {
+            Ok(accepted) => accepted,
             Err(cause) => {
                 let refusal = us(cause).acceptable(proposals::names(&self.connection));
                 self.waiting.complain(refusal);
@@ -131,7 +156,9 @@ impl Offered {
             connection: self.connection,
             suite,
             sai_b: self.sai_b,
+            way,
             abilities,
+            wishes: asked_by(&parsed),
         };
         Ok(State::MainMakingKey(MakingKey { chosen, ticket }))
     }
@@ -150,6 +177,9 @@ impl MakingKey {
         let mut chain = Chain::new();
         chain.ke(key.public());
         chain.nonce(&ni);
+        if self.chosen.method() == Method::Certificate {
+            certificates::push_requests(&mut chain, std::iter::once(&self.chosen.connection));
+        }
         nat::push(&mut chain, sa, cx, &self.chosen);
         let bytes = Plain::message(sa, ExchangeType::V1_MAIN, 0, &chain);
         let bytes = self.chosen.cut().apply(sa, bytes);
@@ -203,6 +233,7 @@ impl Exchanged {
         };
         sa.received(cx, message.bytes.len(), parsed.summary(message.header));
         nat::detect(sa, &self.chosen, &parsed);
+        self.chosen.wishes.learn(&parsed);
         let publics = Publics {
             gxi: self.key.public().to_vec(),
             gxr: gxr.clone(),
@@ -245,51 +276,89 @@ impl Agreeing {
         nat::float(sa, cx, &chosen.connection);
         let id = auth::id_body(&chosen.connection.local_id);
         let hash = auth::hash_i(&isakmp, sa, &chosen, &publics, &id);
-        let mut chain = Chain::new();
-        chain.id(&id);
-        chain.hash(hash.as_bytes());
-        if sa.initial_contact {
-            chain.initial_contact(sa);
-        }
-        let mut iv = isakmp.phase_one.clone();
-        let sealed = seal(&isakmp, &mut iv, sa, ExchangeType::V1_MAIN, 0, &chain);
-        let bytes = match sealed {
-            Ok(bytes) => chosen.cut().apply(sa, bytes),
-            Err(e) => return refuse(Refusal::new(Party::Us, Cause::Local(e.to_string()))),
-        };
-        sa.record_attempt(cx, &chosen.connection, chosen.suite.to_string());
-        sa.send(cx, bytes.clone(), Plain::describe(sa, ExchangeType::V1_MAIN, 0, &chain));
-        let waiting = Waiting::new(cx, &chosen.connection, bytes, "main mode message 6 (IDir, HASH_R)");
-        Ok(State::MainProving(Box::new(Proving {
+        let making = auth::prove(sa, cx, &chosen, &chosen.connection, hash);
+        let keyed = Keyed {
             chosen,
             isakmp,
-            iv,
             publics,
-            waiting,
-        })))
+        };
+        match making {
+            Ok(Making::Made(ours)) => prove(sa, cx, keyed, &ours),
+            Ok(Making::Asked(signature)) => Ok(State::MainSigning(Box::new(Signing { keyed, signature }))),
+            Err(refusal) => refuse(refusal),
+        }
     }
+}
+
+impl Signing {
+    pub fn on_answer(self: Box<Self>, sa: &mut Sa, cx: &mut Context, ticket: Ticket, answer: Answer) -> Next {
+        let (true, Answer::Signed(signed)) = (ticket == self.signature.ticket, answer) else {
+            return Ok(State::MainSigning(self));
+        };
+        let Self { keyed, signature } = *self;
+        match signature.made(signed, &keyed.chosen.connection) {
+            Ok(ours) => prove(sa, cx, keyed, &ours),
+            Err(refusal) => refuse(refusal),
+        }
+    }
+}
+
+/// Message 5.
+fn prove(sa: &mut Sa, cx: &mut Context, keyed: Keyed, ours: &Ours) -> Next {
+    let Keyed { chosen, isakmp, .. } = &keyed;
+    let mut chain = Chain::new();
+    chain.id(&auth::id_body(&chosen.connection.local_id));
+    ours.push(&mut chain);
+    if sa.initial_contact {
+        chain.initial_contact(sa);
+    }
+    let mut iv = isakmp.phase_one.clone();
+    let sealed = seal(isakmp, &mut iv, sa, ExchangeType::V1_MAIN, 0, &chain);
+    let bytes = match sealed {
+        Ok(bytes) => chosen.cut().apply(sa, bytes),
+        Err(e) => return refuse(Refusal::new(Party::Us, Cause::Local(e.to_string()))),
+    };
+    sa.record_attempt(cx, &chosen.connection, chosen.suite.to_string());
+    sa.send(cx, bytes.clone(), Plain::describe(sa, ExchangeType::V1_MAIN, 0, &chain));
+    let waiting = Waiting::new(
+        cx,
+        &chosen.connection,
+        bytes,
+        "main mode message 6 (IDir and its proof)",
+    );
+    Ok(State::MainProving(Box::new(Proving { keyed, iv, waiting })))
+}
+
+/// What a message asks for.
+pub(super) fn asked_by(parsed: &Parsed<'_>) -> Wishes {
+    let mut wishes = Wishes::default();
+    wishes.learn(parsed);
+    wishes
 }
 
 impl Proving {
     pub fn on_timer(mut self: Box<Self>, sa: &mut Sa, cx: &mut Context) -> Next {
-        match self.waiting.on_timer(sa, cx, &self.chosen.connection) {
+        match self.waiting.on_timer(sa, cx, &self.keyed.chosen.connection) {
             Overdue::Wait => Ok(State::MainProving(self)),
             Overdue::End(refusal) => refuse(*refusal),
         }
     }
 
     pub fn on_message(mut self: Box<Self>, sa: &mut Sa, cx: &mut Context, message: &Message<'_>) -> Next {
-        let connection = self.chosen.connection.clone();
+        let connection = self.keyed.chosen.connection.clone();
         let us = |cause| Refusal::new(Party::Us, cause).look_at(&connection.place);
         if message.header.exchange == ExchangeType::V1_INFORMATIONAL {
-            let iv = self.isakmp.phase_two_after(&self.iv, message.header.message_id);
-            let opened = message.ciphertext().and_then(|c| self.isakmp.decrypt(&iv, c));
-            let proved = opened.as_ref().and_then(|o| self.isakmp.proved(message.header, o));
+            let iv = self.keyed.isakmp.phase_two_after(&self.iv, message.header.message_id);
+            let opened = message.ciphertext().and_then(|c| self.keyed.isakmp.decrypt(&iv, c));
+            let proved = opened
+                .as_ref()
+                .and_then(|o| self.keyed.isakmp.proved(message.header, o));
             // Said under our keys, so by the peer, who has the secret: that is its last word.
             if let Some(error) = proved.as_ref().and_then(Parsed::error) {
-                return refuse(notices::of_the_peer(error, &connection));
+                return refuse(notices::of_the_peer(error, &connection, self.keyed.chosen.method()));
             }
-            self.waiting.complain(notices::while_proving(message, &connection));
+            self.waiting
+                .complain(notices::while_proving(message, &self.keyed.chosen));
             return Ok(State::MainProving(self));
         }
         if message.header.exchange != ExchangeType::V1_MAIN || message.header.message_id != 0 {
@@ -301,45 +370,80 @@ impl Proving {
             sa.dropped(cx, "main mode message in the clear where an encrypted one is due");
             return Ok(State::MainProving(self));
         };
-        let opened = self.isakmp.decrypt(&self.iv, ciphertext);
+        let opened = self.keyed.isakmp.decrypt(&self.iv, ciphertext);
         let parsed = opened.as_ref().map(|d| Parsed::inner(message.header, &d.plain));
         let (Some(opened), Some(Ok(parsed))) = (&opened, parsed) else {
-            let refusal = us(auth::garbage()).look_at(auth::secret_of(&connection));
+            let refusal =
+                us(auth::garbage(self.keyed.chosen.way)).look_at(auth::proof_of(&connection, self.keyed.chosen.way));
             self.waiting.complain(refusal);
             return Ok(State::MainProving(self));
         };
-        match auth::verify_r(&self.isakmp, sa, &self.chosen, &self.publics, &parsed) {
-            Ok(peer) => {
-                sa.received(cx, message.bytes.len(), parsed.summary(message.header));
-                let mut isakmp = self.isakmp;
-                isakmp.phase_one = opened.next.clone();
-                let parties = crate::v1::state::Parties {
-                    connection,
-                    peer: peer.to_string(),
-                    proofs: Proofs::both(Method::Psk, None),
-                };
-                let abilities = self.chosen.abilities;
-                Ok(Established::begin(
-                    sa,
-                    cx,
-                    parties,
-                    isakmp,
-                    abilities,
-                    Last::default(),
-                    false,
-                ))
+        let Keyed {
+            chosen,
+            isakmp,
+            publics,
+        } = &self.keyed;
+        let sixth = |peer: &Identity| Sixth {
+            peer: peer.to_string(),
+            summary: parsed.summary(message.header),
+            size: message.bytes.len(),
+            iv: opened.next.clone(),
+        };
+        match auth::verify_r(isakmp, sa, cx, chosen, publics, &parsed) {
+            Ok((peer, Verdict::Proven)) => {
+                let sixth = sixth(&peer);
+                Ok(self.finish(sa, cx, sixth, None))
+            }
+            Ok((peer, Verdict::Asked(ticket))) => {
+                let sixth = sixth(&peer);
+                Ok(State::MainJudging(Box::new(Judging {
+                    proving: self,
+                    sixth,
+                    ticket,
+                })))
             }
             // It has the secret and takes us for connected.
-            Err(refusal) if refusal.cause == Cause::WrongIdentity => {
-                let mut chain = Chain::new();
-                chain.notify(notices::AUTHENTICATION_FAILED, &[]);
-                chain.delete_isakmp(sa);
-                informational::before_established(&self.isakmp, &opened.next, sa, cx, chain);
-                refuse(*refusal)
-            }
+            Err(refusal) if refusal.cause == Cause::WrongIdentity => self.unwelcome(sa, cx, &opened.next, *refusal),
             Err(refusal) => {
                 self.waiting.complain(*refusal);
                 Ok(State::MainProving(self))
+            }
+        }
+    }
+
+    /// The responder takes us for connected, so it hears under our keys that we are not.
+    fn unwelcome(&self, sa: &mut Sa, cx: &mut Context, iv: &Iv, refusal: Refusal) -> Next {
+        let mut chain = Chain::new();
+        chain.notify(notices::AUTHENTICATION_FAILED, &[]);
+        chain.delete_isakmp(sa);
+        informational::before_established(&self.keyed.isakmp, iv, sa, cx, chain);
+        refuse(refusal)
+    }
+
+    fn finish(self: Box<Self>, sa: &mut Sa, cx: &mut Context, sixth: Sixth, certificate: Option<Proven>) -> State {
+        sa.received(cx, sixth.size, sixth.summary);
+        let Keyed { chosen, mut isakmp, .. } = self.keyed;
+        isakmp.phase_one = sixth.iv;
+        let parties = Parties {
+            proofs: Proofs::both(chosen.method(), certificate),
+            connection: chosen.connection,
+            peer: sixth.peer,
+        };
+        Established::begin(sa, cx, parties, isakmp, chosen.abilities, Last::default(), false)
+    }
+}
+
+impl Judging {
+    pub fn on_answer(self: Box<Self>, sa: &mut Sa, cx: &mut Context, ticket: Ticket, answer: Answer) -> Next {
+        let (true, Answer::Judged(judged)) = (ticket == self.ticket, answer) else {
+            return Ok(State::MainJudging(self));
+        };
+        let Self { proving, sixth, .. } = *self;
+        match judged {
+            Ok(proven) => Ok(proving.finish(sa, cx, sixth, Some(proven))),
+            Err(why) => {
+                let refusal = auth::not_proven(&proving.keyed.chosen.connection, &sixth.peer, &why);
+                proving.unwelcome(sa, cx, &sixth.iv, refusal)
             }
         }
     }

@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use handfast_auth::certificate::Proven;
 use handfast_wire::header::ExchangeType;
 use handfast_wire::numbers::v1::NotifyType;
 use handfast_wire::v1::Message;
@@ -16,12 +17,14 @@ use crate::policy::{Connection, Method};
 use crate::refusal::{Cause, Party, Refusal};
 use crate::sa::Proofs;
 use crate::time::Instant;
-use crate::v1::auth::{self, Exchanged as Publics};
+use crate::v1::auth::{self, Claim, Exchanged as Publics, Making, Ours, Signature, Verdict};
+use crate::v1::certificates;
 use crate::v1::established::Established;
-use crate::v1::isakmp::Isakmp;
+use crate::v1::isakmp::Iv;
+use crate::v1::main_initiator::asked_by;
 use crate::v1::message::{Chain, Parsed, Plain, seal};
 use crate::v1::notices::{self, Rejected};
-use crate::v1::state::{Chosen, Last, Next, Parties, Sa, State, gone, refuse};
+use crate::v1::state::{Chosen, Keyed, Last, Next, Parties, Sa, State, gone, refuse};
 use crate::v1::vendor::{self, Abilities};
 use crate::v1::{HALF_OPEN, informational, nat, proposals};
 
@@ -52,13 +55,39 @@ pub(crate) struct Responding {
 
 /// KE and Nr sent: what comes next is encrypted.
 pub(crate) struct Ready {
-    chosen: Chosen,
-    isakmp: Isakmp,
-    publics: Publics,
+    keyed: Keyed,
     last: Last,
     /// The owner was told of a message that proves nothing; once is enough.
     complained: bool,
     pub expires: Instant,
+}
+
+/// Message 5 that is being judged.
+pub(crate) struct Judging {
+    ready: Box<Ready>,
+    fifth: Fifth,
+    claim: Claim,
+    ticket: Ticket,
+}
+
+/// The peer has proved itself; waiting for SIG_R.
+pub(crate) struct Signing {
+    ready: Box<Ready>,
+    fifth: Fifth,
+    claim: Claim,
+    certificate: Option<Proven>,
+    signature: Signature,
+}
+
+/// Message 5, opened.
+struct Fifth {
+    bytes: Vec<u8>,
+    summary: String,
+    /// Where it came to and from.
+    ends: (SocketAddr, SocketAddr),
+    /// The peer knows no other SA with us.
+    fresh: bool,
+    iv: Iv,
 }
 
 /// Judges a first message without keeping anything.
@@ -87,7 +116,9 @@ pub(crate) fn read(
             connection: connection.clone(),
             suite: choice.suite,
             sai_b: parsed.sa_body().to_vec(),
+            way: choice.way,
             abilities,
+            wishes: asked_by(&parsed),
         },
         answer: choice.answer,
         request: message.bytes.to_vec(),
@@ -121,7 +152,7 @@ impl Answered {
         Ok(State::MainAnswered(self))
     }
 
-    pub fn on_message(self, sa: &mut Sa, cx: &mut Context, message: &Message<'_>) -> Next {
+    pub fn on_message(mut self, sa: &mut Sa, cx: &mut Context, message: &Message<'_>) -> Next {
         if self.last.answers(sa, cx, message.bytes) {
             return Ok(State::MainAnswered(self));
         }
@@ -136,6 +167,7 @@ impl Answered {
         };
         sa.received(cx, message.bytes.len(), parsed.summary(message.header));
         nat::detect(sa, &self.chosen, &parsed);
+        self.chosen.wishes.learn(&parsed);
         let question = Question::Respond {
             group: self.chosen.suite.group,
             peer: gxi.clone(),
@@ -174,14 +206,20 @@ impl Responding {
         let mut chain = Chain::new();
         chain.ke(&publics.gxr);
         chain.nonce(&nr);
+        if chosen.method() == Method::Certificate {
+            let ends = (sa.path.local.ip(), sa.path.remote.ip());
+            certificates::push_requests(&mut chain, choose::by_address(&cx.policy, 1, ends));
+        }
         nat::push(&mut chain, sa, cx, &chosen);
         let bytes = Plain::message(sa, ExchangeType::V1_MAIN, 0, &chain);
         let bytes = chosen.cut().apply(sa, bytes);
         sa.send(cx, bytes.clone(), Plain::describe(sa, ExchangeType::V1_MAIN, 0, &chain));
         Ok(State::MainReady(Box::new(Ready {
-            chosen,
-            isakmp,
-            publics,
+            keyed: Keyed {
+                chosen,
+                isakmp,
+                publics,
+            },
             last: Last::new(&self.request, bytes.clone()),
             complained: false,
             expires: self.expires,
@@ -207,55 +245,118 @@ impl Ready {
             sa.dropped(cx, "not main mode message 5, which is encrypted");
             return Ok(State::MainReady(self));
         };
-        let opened = self.isakmp.decrypt(&self.isakmp.phase_one, ciphertext);
+        let Keyed {
+            chosen,
+            isakmp,
+            publics,
+        } = &self.keyed;
+        if self.complained && chosen.method() == Method::Certificate {
+            // Judging costs more than a hash: once is enough.
+            sa.dropped(cx, "another message that does not prove the peer");
+            return Ok(State::MainReady(self));
+        }
+        let opened = isakmp.decrypt(&isakmp.phase_one, ciphertext);
         let parsed = opened.as_ref().map(|d| Parsed::inner(header, &d.plain));
         let (Some(opened), Some(Ok(parsed))) = (&opened, parsed) else {
-            let refusal = Refusal::new(Party::Us, auth::garbage()).look_at(auth::secret_of(&self.chosen.connection));
+            let place = auth::proof_of(&chosen.connection, chosen.way);
+            let refusal = Refusal::new(Party::Us, auth::garbage(chosen.way)).look_at(place);
             return self.complain(sa, cx, refusal, notices::PAYLOAD_MALFORMED);
         };
-        let proved = auth::verify_i(&self.isakmp, sa, cx, &self.chosen, &self.publics, &parsed);
-        let (connection, peer) = match proved {
-            Ok(proved) => proved,
-            // It has the secret, so it hears of the wrong name under our keys, and again if it asks again.
-            Err(refusal) if refusal.cause == Cause::WrongIdentity => {
-                let mut chain = Chain::new();
-                chain.notify(notices::AUTHENTICATION_FAILED, &[]);
-                let told = informational::before_established(&self.isakmp, &opened.next, sa, cx, chain);
-                let last = told.map_or_else(|| Last::unanswered(message.bytes), |t| Last::new(message.bytes, t));
-                let refusal = refusal.meant(&self.chosen.connection.name);
-                return Err(Box::new((State::MainReady(Box::new(Self { last, ..*self })), refusal)));
-            }
-            Err(refusal) => return self.complain(sa, cx, *refusal, notices::INVALID_HASH_INFORMATION),
+        let fifth = Fifth {
+            bytes: message.bytes.to_vec(),
+            summary: parsed.summary(header),
+            ends: sa.seen,
+            fresh: parsed.initial_contact(),
+            iv: opened.next.clone(),
         };
-        sa.received(cx, message.bytes.len(), parsed.summary(header));
-        // The peer behind a NAT has gone to the other port (RFC 3947 section 4).
-        (sa.path.local, sa.path.remote) = sa.seen;
-        let fresh = parsed.initial_contact();
-        let Self {
-            chosen,
-            mut isakmp,
-            publics,
-            ..
-        } = *self;
-        let id = auth::id_body(&connection.local_id);
-        let hash = auth::hash_r(&isakmp, sa, &chosen, &publics, &id);
+        match auth::verify_i(isakmp, sa, cx, chosen, publics, &parsed) {
+            Ok((claim, Verdict::Proven)) => self.prove(sa, cx, fifth, claim, None),
+            Ok((claim, Verdict::Asked(ticket))) => Ok(State::MainReadyJudging(Box::new(Judging {
+                ready: self,
+                fifth,
+                claim,
+                ticket,
+            }))),
+            Err(refusal) if refusal.cause == Cause::WrongIdentity => self.unwelcome(sa, cx, &fifth, *refusal),
+            Err(refusal) => self.complain(sa, cx, *refusal, notices::INVALID_HASH_INFORMATION),
+        }
+    }
+
+    /// It has our keys, so it hears of the wrong name under them, and again if it asks again.
+    fn unwelcome(self: Box<Self>, sa: &mut Sa, cx: &mut Context, fifth: &Fifth, refusal: Refusal) -> Next {
         let mut chain = Chain::new();
-        chain.id(&id);
-        chain.hash(hash.as_bytes());
-        let mut iv = opened.next.clone();
+        chain.notify(notices::AUTHENTICATION_FAILED, &[]);
+        let told = informational::before_established(&self.keyed.isakmp, &fifth.iv, sa, cx, chain);
+        let last = told.map_or_else(|| Last::unanswered(&fifth.bytes), |t| Last::new(&fifth.bytes, t));
+        let refusal = refusal.meant(&self.keyed.chosen.connection.name);
+        let ready = Self {
+            last,
+            complained: true,
+            ..*self
+        };
+        Err(Box::new((State::MainReady(Box::new(ready)), refusal)))
+    }
+
+    /// The peer has proved itself: our own proof.
+    fn prove(
+        self: Box<Self>,
+        sa: &mut Sa,
+        cx: &mut Context,
+        fifth: Fifth,
+        claim: Claim,
+        certificate: Option<Proven>,
+    ) -> Next {
+        sa.received(cx, fifth.bytes.len(), fifth.summary.clone());
+        // The peer behind a NAT has gone to the other port (RFC 3947 section 4).
+        (sa.path.local, sa.path.remote) = fifth.ends;
+        let Keyed {
+            chosen,
+            isakmp,
+            publics,
+        } = &self.keyed;
+        let id = auth::id_body(&claim.connection.local_id);
+        let hash = auth::hash_r(isakmp, sa, chosen, publics, &id);
+        match auth::prove(sa, cx, chosen, &claim.connection, hash) {
+            Ok(Making::Made(ours)) => self.answer(sa, cx, fifth, claim, certificate, &ours),
+            Ok(Making::Asked(signature)) => Ok(State::MainReadySigning(Box::new(Signing {
+                ready: self,
+                fifth,
+                claim,
+                certificate,
+                signature,
+            }))),
+            Err(refusal) => self.unwelcome(sa, cx, &fifth, refusal),
+        }
+    }
+
+    /// Message 6.
+    fn answer(
+        self: Box<Self>,
+        sa: &mut Sa,
+        cx: &mut Context,
+        fifth: Fifth,
+        claim: Claim,
+        certificate: Option<Proven>,
+        ours: &Ours,
+    ) -> Next {
+        let Keyed { chosen, mut isakmp, .. } = self.keyed;
+        let mut chain = Chain::new();
+        chain.id(&auth::id_body(&claim.connection.local_id));
+        ours.push(&mut chain);
+        let mut iv = fifth.iv;
         let bytes = match seal(&isakmp, &mut iv, sa, ExchangeType::V1_MAIN, 0, &chain) {
             Ok(bytes) => chosen.cut().apply(sa, bytes),
             Err(e) => return refuse(Refusal::new(Party::Us, Cause::Local(e.to_string()))),
         };
         isakmp.phase_one = iv;
         let parties = Parties {
-            connection,
-            peer: peer.to_string(),
-            proofs: Proofs::both(Method::Psk, None),
+            connection: claim.connection,
+            peer: claim.peer.to_string(),
+            proofs: Proofs::both(chosen.method(), certificate),
         };
-        let last = Last::new(message.bytes, bytes.clone());
+        let last = Last::new(&fifth.bytes, bytes.clone());
         let summary = Plain::describe(sa, ExchangeType::V1_MAIN, 0, &chain);
-        let state = Established::begin(sa, cx, parties, isakmp, chosen.abilities, last, fresh);
+        let state = Established::begin(sa, cx, parties, isakmp, chosen.abilities, last, fifth.fresh);
         sa.send(cx, bytes, summary);
         Ok(state)
     }
@@ -267,8 +368,53 @@ impl Ready {
             return Ok(State::MainReady(self));
         }
         self.complained = true;
-        let refusal = refusal.meant(&self.chosen.connection.name);
+        let refusal = refusal.meant(&self.keyed.chosen.connection.name);
         notices::send_clear(sa, cx, notify);
         Err(Box::new((State::MainReady(self), refusal)))
+    }
+}
+
+impl Judging {
+    pub fn expires(&self) -> Instant {
+        self.ready.expires
+    }
+
+    pub fn on_answer(self: Box<Self>, sa: &mut Sa, cx: &mut Context, ticket: Ticket, answer: Answer) -> Next {
+        let (true, Answer::Judged(judged)) = (ticket == self.ticket, answer) else {
+            return Ok(State::MainReadyJudging(self));
+        };
+        let Self {
+            ready, fifth, claim, ..
+        } = *self;
+        match judged {
+            Ok(proven) => ready.prove(sa, cx, fifth, claim, Some(proven)),
+            Err(why) => {
+                let refusal = auth::not_proven(&claim.connection, &claim.peer.to_string(), &why);
+                ready.unwelcome(sa, cx, &fifth, refusal)
+            }
+        }
+    }
+}
+
+impl Signing {
+    pub fn expires(&self) -> Instant {
+        self.ready.expires
+    }
+
+    pub fn on_answer(self: Box<Self>, sa: &mut Sa, cx: &mut Context, ticket: Ticket, answer: Answer) -> Next {
+        let (true, Answer::Signed(signed)) = (ticket == self.signature.ticket, answer) else {
+            return Ok(State::MainReadySigning(self));
+        };
+        let Self {
+            ready,
+            fifth,
+            claim,
+            certificate,
+            signature,
+        } = *self;
+        match signature.made(signed, &claim.connection) {
+            Ok(ours) => ready.answer(sa, cx, fifth, claim, certificate, &ours),
+            Err(refusal) => ready.unwelcome(sa, cx, &fifth, refusal),
+        }
     }
 }

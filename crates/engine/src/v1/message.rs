@@ -3,11 +3,14 @@
 use handfast_crypto::provider::CryptoError;
 use handfast_wire::describe::describe_v1;
 use handfast_wire::header::{ExchangeType, Flags, Header, PayloadType, Spi, Version};
+use handfast_wire::numbers::CertEncoding;
 use handfast_wire::numbers::v1::{NotifyType, Protocol};
 use handfast_wire::selector::TrafficSelector;
 use handfast_wire::v1::notify::cookies;
 use handfast_wire::v1::raw::check_reserved;
-use handfast_wire::v1::{self, Delete, Message, Notify, Payload, PayloadChain, Plaintext, RawPayload, Sa as SaPayload};
+use handfast_wire::v1::{
+    self, Cert, CertReq, Delete, Message, Notify, Payload, PayloadChain, Plaintext, RawPayload, Sa as SaPayload,
+};
 
 use crate::refusal::Cause;
 use crate::v1::isakmp::{Isakmp, Iv};
@@ -128,6 +131,25 @@ impl<'a> Parsed<'a> {
         )
     }
 
+    /// The SIG payload.
+    pub fn signature(&self) -> Result<&'a [u8], Cause> {
+        self.one("SIG", |_, p| if let Payload::Sig(s) = p { Some(s.data) } else { None })
+    }
+
+    /// CERT payloads, in order.
+    pub fn certificates(&self) -> impl Iterator<Item = &Cert<'a>> {
+        self.items
+            .iter()
+            .filter_map(|(_, p)| if let Payload::Cert(c) = p { Some(c) } else { None })
+    }
+
+    /// CERTREQ payloads.
+    pub fn certificate_requests(&self) -> impl Iterator<Item = &CertReq<'a>> {
+        self.items
+            .iter()
+            .filter_map(|(_, p)| if let Payload::CertReq(c) = p { Some(c) } else { None })
+    }
+
     /// What follows a HASH payload that comes first, exactly as it came.
     pub fn rest(&self) -> &'a [u8] {
         match self.items.first() {
@@ -239,6 +261,26 @@ impl Chain {
 
     pub fn hash(&mut self, data: &[u8]) {
         self.0.push_raw(PayloadType::V1_HASH, data);
+    }
+
+    pub fn signature(&mut self, data: &[u8]) {
+        self.0.push_raw(PayloadType::V1_SIG, data);
+    }
+
+    /// An X.509 certificate.
+    pub fn certificate(&mut self, der: &[u8]) {
+        self.0.push(&Payload::Cert(Cert {
+            encoding: CertEncoding::X509_SIGNATURE,
+            data: der,
+        }));
+    }
+
+    /// A wish for an X.509 certificate below the CA of this name in DER.
+    pub fn certificate_request(&mut self, authority: &[u8]) {
+        self.0.push(&Payload::CertReq(CertReq {
+            encoding: CertEncoding::X509_SIGNATURE,
+            authority,
+        }));
     }
 
     pub fn vendor_id(&mut self, id: &[u8]) {

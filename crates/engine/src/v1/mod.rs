@@ -4,6 +4,7 @@
 pub(crate) mod aggressive;
 pub(crate) mod aggressive_responder;
 pub(crate) mod auth;
+mod certificates;
 pub(crate) mod dpd;
 pub(crate) mod established;
 pub(crate) mod estate;

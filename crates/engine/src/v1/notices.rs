@@ -9,10 +9,10 @@ use handfast_wire::v1::Message;
 
 use crate::context::Context;
 use crate::endpoint::choose;
-use crate::policy::Connection;
+use crate::policy::{Connection, Method};
 use crate::refusal::{Cause, Party, Refusal};
 use crate::v1::message::{Chain, Parsed, Plain};
-use crate::v1::state::Sa;
+use crate::v1::state::{Chosen, Sa};
 
 /// RFC 2408 section 3.14.1.
 pub(crate) const NO_PROPOSAL_CHOSEN: NotifyType = NotifyType::NO_PROPOSAL_CHOSEN;
@@ -131,28 +131,37 @@ fn meaning(error: NotifyType) -> Cause {
 
 /// An informational message while our proof is under way: in the clear it names an error; encrypted, it is under keys that
 /// both sides have only if their secrets are the same, and then the peer would have answered.
-pub(crate) fn while_proving(message: &Message<'_>, connection: &Connection) -> Refusal {
+pub(crate) fn while_proving(message: &Message<'_>, chosen: &Chosen) -> Refusal {
     let clear = message
         .ciphertext()
         .is_none()
         .then(|| Parsed::clear(message).ok())
         .flatten();
-    let cause = Cause::Authentication("the peer does not accept our proof: most likely its secret is another".into());
+    let why = match chosen.method() {
+        Method::Psk => "most likely its secret is another",
+        Method::Certificate => "it does not trust our certificate for this name, or not any more",
+    };
+    let cause = Cause::Authentication(format!("the peer does not accept our proof: {why}"));
+    let connection = &chosen.connection;
     let refusal = match clear.and_then(|parsed| parsed.error()) {
         Some(error) => Refusal::told(error, cause),
         None => Refusal::new(Party::Peer, cause),
     };
     refusal
-        .look_at(crate::v1::auth::secret_of(connection))
+        .look_at(match chosen.method() {
+            Method::Psk => connection.place.of(&["secret", "secret_file"]),
+            Method::Certificate => connection.place.of(&["certificate", "key"]),
+        })
         .meant(&connection.name)
 }
 
 /// An error that the peer, which has our secret, says under our keys in place of its own proof.
-pub(crate) fn of_the_peer(error: NotifyType, connection: &Connection) -> Refusal {
+pub(crate) fn of_the_peer(error: NotifyType, connection: &Connection, method: Method) -> Refusal {
     let cause = match error {
-        AUTHENTICATION_FAILED | INVALID_ID_INFORMATION => Cause::Authentication(
-            "the peer has our keys but does not accept who we are: it must expect our local_id".into(),
-        ),
+        AUTHENTICATION_FAILED | INVALID_ID_INFORMATION => Cause::Authentication(match method {
+            Method::Psk => "the peer has our keys but does not accept who we are: it must expect our local_id".into(),
+            Method::Certificate => "the peer does not accept our certificate for our local_id".into(),
+        }),
         other => Cause::NotifiedV1(other),
     };
     Refusal::told(error, cause)

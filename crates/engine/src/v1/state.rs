@@ -1,17 +1,21 @@
 //! The states of an ISAKMP SA (RFC 2409 section 5).
 //!
 //! ```text
-//! main mode, initiator    Offered -> MakingKey -> Exchanged -> Agreeing -> Proving --+-> Established -> Gone
-//! main mode, responder    Answered -> Responding -> Ready ---------------------------+
-//! aggressive, initiator   aggressive::MakingKey -> Sent -> Agreeing -----------------+
-//! aggressive, responder   aggressive_responder::Responding -> Answered --------------+
+//! main mode, initiator    Offered -> MakingKey -> Exchanged -> Agreeing -> [Signing] -> Proving -> [Judging] --+
+//! main mode, responder    Answered -> Responding -> Ready -> [Judging] -> [Signing] ---------------------------+
+//! aggressive, initiator   MakingKey -> Sent -> Agreeing -> [Judging] -> [Signing] -----------------------------+
+//! aggressive, responder   Responding -> [Signing] -> Answered -> [Judging] ------------------------------------+
+//!                                                                                    Gone <- Established <-----+
 //! ```
+//!
+//! Those in brackets are for signatures only; each mode has its own.
 //!
 //! Every state may also end in `Gone`.
 
 use std::sync::Arc;
 
 use handfast_crypto::proposal::IkeSuite;
+use handfast_wire::numbers::v1::AuthMethod;
 use handfast_wire::v1::Message;
 
 use crate::context::Context;
@@ -19,14 +23,17 @@ use crate::datagrams::Datagrams;
 use crate::endpoint::timers::Reason;
 use crate::input::Answer;
 use crate::output::Ticket;
-use crate::policy::Connection;
+use crate::policy::{Connection, Method};
 use crate::refusal::{Cause, Party, Refusal};
 use crate::retransmit::{Due, Pending};
 use crate::time::Instant;
+use crate::v1::auth::Exchanged;
+use crate::v1::certificates::Wishes;
 use crate::v1::established::Established;
 use crate::v1::fragment::Cut;
+use crate::v1::isakmp::Isakmp;
 use crate::v1::vendor::Abilities;
-use crate::v1::{aggressive, aggressive_responder, main_initiator, main_responder};
+use crate::v1::{aggressive, aggressive_responder, main_initiator, main_responder, proposals};
 
 pub(crate) use crate::sa::{Gone, Parties, Sa, record};
 
@@ -39,15 +46,23 @@ pub(crate) enum State {
     MainMakingKey(main_initiator::MakingKey),
     MainExchanged(main_initiator::Exchanged),
     MainAgreeing(main_initiator::Agreeing),
+    MainSigning(Box<main_initiator::Signing>),
     MainProving(Box<main_initiator::Proving>),
+    MainJudging(Box<main_initiator::Judging>),
     MainAnswered(main_responder::Answered),
     MainResponding(main_responder::Responding),
     MainReady(Box<main_responder::Ready>),
+    MainReadyJudging(Box<main_responder::Judging>),
+    MainReadySigning(Box<main_responder::Signing>),
     AggressiveMakingKey(aggressive::MakingKey),
     AggressiveSent(aggressive::Sent),
     AggressiveAgreeing(aggressive::Agreeing),
+    AggressiveJudging(Box<aggressive::Judging>),
+    AggressiveSigning(Box<aggressive::Signing>),
     AggressiveResponding(aggressive_responder::Responding),
+    AggressiveAnswering(Box<aggressive_responder::Signing>),
     AggressiveAnswered(Box<aggressive_responder::Answered>),
+    AggressiveAnsweredJudging(Box<aggressive_responder::Judging>),
     Established(Box<Established>),
     Gone(Gone),
 }
@@ -104,14 +119,29 @@ pub(crate) struct Chosen {
     pub suite: IkeSuite,
     /// Body of the initiator's SA payload, which HASH_I and HASH_R cover.
     pub sai_b: Vec<u8>,
+    /// How both prove themselves.
+    pub way: AuthMethod,
     pub abilities: Abilities,
+    /// Whose certificates the peer asks for.
+    pub wishes: Wishes,
 }
 
 impl Chosen {
+    pub fn method(&self) -> Method {
+        proposals::method_of(self.way)
+    }
+
     /// How messages leave that the peer may get in fragments.
     pub fn cut(&self) -> Cut {
         self.abilities.cut(&self.connection)
     }
+}
+
+/// What both sides have once the public values are exchanged.
+pub(crate) struct Keyed {
+    pub chosen: Chosen,
+    pub isakmp: Isakmp,
+    pub publics: Exchanged,
 }
 
 /// A message of ours that waits for its answer, and what anyone may have sent meanwhile: a complaint counts only if
@@ -214,6 +244,14 @@ impl State {
             Self::AggressiveMakingKey(s) => s.on_answer(sa, cx, ticket, answer),
             Self::AggressiveAgreeing(s) => s.on_answer(sa, cx, ticket, answer),
             Self::AggressiveResponding(s) => s.on_answer(sa, cx, ticket, answer),
+            Self::MainSigning(s) => s.on_answer(sa, cx, ticket, answer),
+            Self::MainJudging(s) => s.on_answer(sa, cx, ticket, answer),
+            Self::MainReadyJudging(s) => s.on_answer(sa, cx, ticket, answer),
+            Self::MainReadySigning(s) => s.on_answer(sa, cx, ticket, answer),
+            Self::AggressiveJudging(s) => s.on_answer(sa, cx, ticket, answer),
+            Self::AggressiveSigning(s) => s.on_answer(sa, cx, ticket, answer),
+            Self::AggressiveAnswering(s) => s.on_answer(sa, cx, ticket, answer),
+            Self::AggressiveAnsweredJudging(s) => s.on_answer(sa, cx, ticket, answer),
             Self::Established(s) => s.on_answer(sa, cx, ticket, answer),
             other => Ok(other),
         }
@@ -228,6 +266,13 @@ impl State {
             Self::MainReady(s) => s.on_timer(cx),
             Self::AggressiveSent(s) => s.on_timer(sa, cx),
             Self::AggressiveAnswered(s) => s.on_timer(cx),
+            late @ (Self::MainReadyJudging(_)
+            | Self::MainReadySigning(_)
+            | Self::AggressiveAnswering(_)
+            | Self::AggressiveAnsweredJudging(_)) => match late.deadline(sa) {
+                Some((at, _)) if cx.now >= at => Ok(gone("authentication took too long here")),
+                _ => Ok(late),
+            },
             Self::Established(s) => s.on_timer(sa, cx),
             other => Ok(other),
         }
@@ -242,13 +287,21 @@ impl State {
             Self::MainReady(s) => Some((s.expires, Reason::HalfOpen)),
             Self::AggressiveSent(s) => Some(s.waiting.deadline()),
             Self::AggressiveAnswered(s) => Some((s.expires, Reason::HalfOpen)),
+            Self::MainReadyJudging(s) => Some((s.expires(), Reason::HalfOpen)),
+            Self::MainReadySigning(s) => Some((s.expires(), Reason::HalfOpen)),
+            Self::AggressiveAnswering(s) => Some((s.expires, Reason::HalfOpen)),
+            Self::AggressiveAnsweredJudging(s) => Some((s.expires(), Reason::HalfOpen)),
             Self::Established(s) => s.deadline(sa),
             // These wait for an answer of the driver.
             Self::MainMakingKey(_)
             | Self::MainAgreeing(_)
+            | Self::MainSigning(_)
+            | Self::MainJudging(_)
             | Self::MainResponding(_)
             | Self::AggressiveMakingKey(_)
             | Self::AggressiveAgreeing(_)
+            | Self::AggressiveJudging(_)
+            | Self::AggressiveSigning(_)
             | Self::AggressiveResponding(_)
             | Self::Gone(_) => None,
         }
@@ -261,16 +314,24 @@ impl State {
             Self::MainMakingKey(s) => Some(&s.chosen.connection),
             Self::MainExchanged(s) => Some(&s.chosen.connection),
             Self::MainAgreeing(s) => Some(&s.chosen.connection),
-            Self::MainProving(s) => Some(&s.chosen.connection),
+            Self::MainProving(s) => Some(&s.keyed.chosen.connection),
             Self::AggressiveMakingKey(s) => Some(&s.connection),
             Self::AggressiveSent(s) => Some(&s.connection),
             Self::AggressiveAgreeing(s) => Some(&s.chosen.connection),
+            Self::MainSigning(s) => Some(&s.keyed.chosen.connection),
+            Self::MainJudging(s) => Some(&s.proving.keyed.chosen.connection),
+            Self::AggressiveJudging(s) => Some(&s.keyed.chosen.connection),
+            Self::AggressiveSigning(s) => Some(&s.keyed.chosen.connection),
             Self::Established(s) => Some(&s.parties.connection),
             Self::MainAnswered(_)
             | Self::MainResponding(_)
             | Self::MainReady(_)
+            | Self::MainReadyJudging(_)
+            | Self::MainReadySigning(_)
             | Self::AggressiveResponding(_)
+            | Self::AggressiveAnswering(_)
             | Self::AggressiveAnswered(_)
+            | Self::AggressiveAnsweredJudging(_)
             | Self::Gone(_) => None,
         }
     }
@@ -282,8 +343,12 @@ impl State {
             Self::MainAnswered(_)
                 | Self::MainResponding(_)
                 | Self::MainReady(_)
+                | Self::MainReadyJudging(_)
+                | Self::MainReadySigning(_)
                 | Self::AggressiveResponding(_)
+                | Self::AggressiveAnswering(_)
                 | Self::AggressiveAnswered(_)
+                | Self::AggressiveAnsweredJudging(_)
         )
     }
 
@@ -295,6 +360,7 @@ impl State {
                 | Self::MainMakingKey(_)
                 | Self::MainExchanged(_)
                 | Self::MainAgreeing(_)
+                | Self::MainSigning(_)
                 | Self::AggressiveMakingKey(_)
                 | Self::AggressiveSent(_)
                 | Self::AggressiveAgreeing(_)
