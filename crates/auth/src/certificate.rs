@@ -54,3 +54,5 @@ pub use sign::{Form, LocalSigner, SignError, Signer};
 pub use time::Time;
 pub use verify::SignatureError;
 pub use x509::Certificate;
+
+pub use crate::v2::Proof;

@@ -3,9 +3,10 @@
 
 use std::sync::Arc;
 
-use handfast_auth::certificate::{LocalCertificate, PeerProof, PeerQuestion, PeerRefusal, SignError, SignQuestion};
+use handfast_auth::certificate::{
+    LocalCertificate, PeerProof, PeerQuestion, PeerRefusal, Proof, SignError, SignQuestion,
+};
 use handfast_auth::identity::Identity;
-use handfast_auth::v2::Proof;
 use handfast_crypto::provider::CryptoError;
 use handfast_crypto::schedule::v1::{self, Covered};
 use handfast_crypto::secret::Secret;
