@@ -6,6 +6,7 @@ pub mod connection;
 pub mod golden;
 pub mod guest;
 pub mod handfast;
+pub mod kerberos;
 pub mod keys;
 pub mod netns;
 pub mod openssl;

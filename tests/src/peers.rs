@@ -27,6 +27,12 @@ pub enum Peer {
     Iperf3,
     /// The tool that turns offload off.
     Ethtool,
+    /// MIT's KDC and its tools.
+    Kdc,
+    /// What gives a process a wrong clock.
+    Faketime,
+    /// Another implementation of GSS-API, which is refused.
+    Heimdal,
 }
 
 impl Peer {
@@ -46,6 +52,9 @@ impl Peer {
             Self::UserModeLinux => &["linux.uml", "/bin/kmod", "/usr/lib/uml/modules"],
             Self::Iperf3 => &["iperf3", "timeout"],
             Self::Ethtool => &["ethtool"],
+            Self::Kdc => &["krb5kdc", "kadmin.local", "kdb5_util", "kinit"],
+            Self::Faketime => &[crate::kerberos::FAKETIME],
+            Self::Heimdal => &[crate::kerberos::HEIMDAL],
         }
     }
 

@@ -95,6 +95,24 @@ const PEERS: &[Peer] = &[
         files: &["linux.uml", "/bin/kmod", "/usr/lib/uml/modules"],
         version: &["linux.uml", "--version"],
     },
+    Peer {
+        name: "MIT KDC",
+        packages: &["krb5-kdc", "krb5-admin-server", "krb5-user"],
+        files: &["krb5kdc", "kadmin.local", "kdb5_util", "kinit"],
+        version: &["klist", "-V"],
+    },
+    Peer {
+        name: "faketime",
+        packages: &["faketime"],
+        files: &["faketime"],
+        version: &["faketime", "--version"],
+    },
+    Peer {
+        name: "Heimdal",
+        packages: &["libgssapi3-heimdal"],
+        files: &["/usr/lib/x86_64-linux-gnu/libgssapi.so.3"],
+        version: &["dpkg-query", "-W", "libgssapi3-heimdal"],
+    },
 ];
 
 /// What was found of one peer.

@@ -92,7 +92,7 @@ fn dependencies(path: &str, manifest: &Manifest, problems: &mut Vec<Problem>) {
     }
 }
 
-/// Every crate has code, and forbids `unsafe` unless it is the one for it.
+/// Every crate has code, and forbids `unsafe` where it has no file for it.
 fn contents(dir: &str, sources: &[Source], tree: &Tree, problems: &mut Vec<Problem>) {
     let own = format!("{dir}/src/");
     let lines: usize = sources
@@ -104,10 +104,15 @@ fn contents(dir: &str, sources: &[Source], tree: &Tree, problems: &mut Vec<Probl
         problems.push(Problem::new(dir, format!("{lines} lines of code: the crate is empty")));
     }
     let lib = format!("{dir}/src/lib.rs");
-    let may_be_unsafe = matches!(dir, "crates/modp" | "crates/daemon");
-    let forbids = |text: &String| text.contains("#![forbid(unsafe_code)]");
-    if !may_be_unsafe && tree.files.get(&lib).is_some_and(|text| !forbids(text)) {
-        problems.push(Problem::new(lib, "no `#![forbid(unsafe_code)]`"));
+    // A crate with a file for it denies it everywhere else, which that file takes back.
+    let has_unsafe = super::words::UNSAFE.iter().any(|file| file.starts_with(&own));
+    let attribute = if has_unsafe {
+        "#![deny(unsafe_code)]"
+    } else {
+        "#![forbid(unsafe_code)]"
+    };
+    if tree.files.get(&lib).is_some_and(|text| !text.contains(attribute)) {
+        problems.push(Problem::new(lib, format!("no `{attribute}`")));
     }
 }
 
@@ -218,10 +223,12 @@ mod tests {
             problems(&[("crates/x/Cargo.toml", toml), ("crates/x/src/lib.rs", &lib)]).len(),
             1
         );
-        assert_eq!(
-            problems(&[("crates/modp/Cargo.toml", toml), ("crates/modp/src/lib.rs", &lib)]),
-            []
-        );
+        let toml = "[package]\nname = \"handfast-auth\"\n";
+        let auth = |attribute: &str| {
+            let lib = format!("{attribute}\n{lib}");
+            problems(&[("crates/auth/Cargo.toml", toml), ("crates/auth/src/lib.rs", &lib)]).len()
+        };
+        assert_eq!((auth("#![deny(unsafe_code)]"), auth("#![allow(unsafe_code)]")), (0, 1));
     }
 
     #[test]

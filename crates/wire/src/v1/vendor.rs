@@ -68,7 +68,12 @@ pub fn is_gssapi(vendor_id: &[u8]) -> bool {
     [GSSAPI, GSSAPI_DRAFT, GSSAPI_LONG]
         .iter()
         .any(|known| vendor_id == known)
-        || vendor_id.starts_with(&MS_NT5)
+        || is_windows(vendor_id)
+}
+
+/// Whether it is that of Windows, any version.
+pub fn is_windows(vendor_id: &[u8]) -> bool {
+    vendor_id.starts_with(&MS_NT5)
 }
 
 #[cfg(test)]
