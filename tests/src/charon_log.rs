@@ -11,6 +11,9 @@ use std::collections::HashMap;
 
 use crate::keys::{EspRow, IkeRow, IsakmpRow, KeyLog};
 
+/// What charon calls them.
+const SKEYIDS: [&str; 4] = ["SKEYID", "SKEYID_d", "SKEYID_a", "SKEYID_e"];
+
 /// What one thread has said that is not a whole row yet.
 #[derive(Default)]
 struct Thread {
@@ -33,8 +36,8 @@ struct Latest {
     spis: Option<(String, String)>,
     /// "AES_GCM_16_128/PRF_HMAC_SHA2_256/CURVE_25519"
     ike_proposal: String,
-    /// Ka of an ISAKMP SA whose cookies are not known yet.
-    ka: Option<String>,
+    /// Ka, and SKEYID with its daughters, of an ISAKMP SA whose cookies are not known yet.
+    ka: Option<(String, [String; 4])>,
     keys: KeyLog,
 }
 
@@ -45,20 +48,20 @@ impl Latest {
             return;
         }
         match self.ka.take() {
-            Some(key) => self.isakmp(spi_i.to_owned(), key),
+            Some((key, skeyid)) => self.isakmp(spi_i.to_owned(), key, skeyid),
             None => self.spis = Some((spi_i.to_owned(), spi_r.to_owned())),
         }
     }
 
-    fn ka(&mut self, key: String) {
+    fn ka(&mut self, key: String, skeyid: [String; 4]) {
         match self.spis.take() {
-            Some((cookie, _)) => self.isakmp(cookie, key),
-            None => self.ka = Some(key),
+            Some((cookie, _)) => self.isakmp(cookie, key, skeyid),
+            None => self.ka = Some((key, skeyid)),
         }
     }
 
-    fn isakmp(&mut self, cookie: String, key: String) {
-        self.keys.isakmp.push(IsakmpRow { cookie, key });
+    fn isakmp(&mut self, cookie: String, key: String, skeyid: [String; 4]) {
+        self.keys.isakmp.push(IsakmpRow { cookie, key, skeyid });
     }
 }
 
@@ -134,7 +137,10 @@ impl Thread {
                 latest.cookies(spi_i, spi_r);
             }
         } else if name == "encryption key Ka" {
-            latest.ka(octets);
+            let skeyid = SKEYIDS.map(|name| self.ike.remove(name).unwrap_or_default());
+            latest.ka(octets, skeyid);
+        } else if SKEYIDS.contains(&name.as_str()) {
+            self.ike.insert(name, octets);
         } else if name == "SKEYSEED" {
             self.ike.clear();
         } else if name.starts_with("Sk_") && name.ends_with(" secret") {

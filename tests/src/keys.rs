@@ -21,6 +21,8 @@ pub struct IsakmpRow {
     pub cookie: String,
     /// Ka, the cipher's key (RFC 2409 appendix B), which comes from SKEYID_e and so from SKEYID_a and SKEYID_d.
     pub key: String,
+    /// SKEYID, SKEYID_d, SKEYID_a, SKEYID_e. Wireshark's table has none of them; ours and charon's logs do.
+    pub skeyid: [String; 4],
 }
 
 /// A row of `ikev2_decryption_table`. Octets are hexadecimal; for an AEAD the keys have their salt and `sk_a*` are empty.
@@ -68,12 +70,22 @@ impl KeyLog {
                 .map(fields)
                 .collect()
         };
+        // Beside Wireshark's tables, if we wrote them: both cookies before the keys.
+        let skeyids: Vec<[String; 6]> = rows("ikev1_skeyid")
+            .into_iter()
+            .map(|row| <[String; 6]>::try_from(row).unwrap_or_else(|row| panic!("not a row of ikev1_skeyid: {row:?}")))
+            .collect();
         let isakmp = rows("ikev1_decryption_table")
             .into_iter()
             .map(|row| match <[String; 2]>::try_from(row) {
                 Ok(row) => {
                     let [cookie, key] = row.map(hex);
-                    IsakmpRow { cookie, key }
+                    let made = skeyids.iter().find(|row| row[0] == cookie);
+                    let skeyid = made.map_or_else(Default::default, |row| {
+                        let [_, _, made @ ..] = row;
+                        made.clone()
+                    });
+                    IsakmpRow { cookie, key, skeyid }
                 }
                 Err(row) => panic!("not a row of ikev1_decryption_table: {row:?}"),
             });
@@ -161,7 +173,7 @@ impl KeyLog {
         }
     }
 
-    /// Compares octet for octet with what the peer logged: the same ISAKMP SAs with the same Ka, the same IKE SAs with the
+    /// Compares octet for octet with what the peer logged: the same ISAKMP SAs with the same Ka, SKEYID and its daughters, the same IKE SAs with the
     /// same SK_e* and SK_a*, and the same ESP SAs. Names of algorithms do not matter, and neither does the order. Panics at a difference, or if there is
     /// nothing to compare.
     #[track_caller]
@@ -198,7 +210,11 @@ impl KeyLog {
             self.ike.len() + self.isakmp.len() > 0 && !self.esp.is_empty(),
             "no keys to compare: {self:?}"
         );
-        assert_eq!(isakmp(self), isakmp(other), "ISAKMP SAs: cookie, Ka");
+        assert_eq!(
+            isakmp(self),
+            isakmp(other),
+            "ISAKMP SAs: cookie, Ka, SKEYID and its daughters"
+        );
         assert_eq!(
             ike(self),
             ike(other),

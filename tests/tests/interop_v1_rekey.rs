@@ -215,3 +215,37 @@ fn by_both_at_once() {
     ours.wait("the peer has no SA", SOON, |_| !theirs.is_up("office"));
     judge_dir(&capture.stop(), &ours.keylog_dir()).assert_good();
 }
+
+/// Both sides replace phase 1 at once, twice: one ISAKMP SA with the child is left, and no ping is lost on the way there.
+#[test]
+fn of_phase_1_by_both_at_once() {
+    need!(Namespaces, StrongSwan, Tshark, Tcpdump);
+    let (lab, a, b) = Lab::pair();
+    let tunnel = Connection::new("aes128-sha256-ecp256", "aes128gcm16").v1();
+    let capture = Capture::start(&lab, &a, &b);
+    let ours = Handfast::start(&lab, &a, &tunnel.toml());
+    let theirs = StrongSwan::start(&lab, &b, &tunnel.flipped());
+    ours.up("office");
+    let logs = || format!("{}\n{}", ours.log(), theirs.log());
+    let work = || {
+        for _ in 0..2 {
+            let before = cookies(&ours, "office");
+            std::thread::scope(|scope| {
+                scope.spawn(|| theirs.rekey_ike_only("office"));
+                scope.spawn(|| ours.rekey("office", true));
+            });
+            std::thread::sleep(Duration::from_secs(1));
+            ours.wait("one new ISAKMP SA is left, with one child", SOON, |ours| {
+                let now = cookies(ours, "office");
+                now.len() == 1 && now != before && children(ours, "office").len() == 1
+            });
+        }
+    };
+    without_loss(&a, &tunnel, work, logs);
+    assert!(ours.is_up("office") && theirs.is_up("office"), "{}", logs());
+    // The first, and two at each time: both sides did ask.
+    assert!(ours.log().matches("IKE SA established").count() >= 5, "{}", logs());
+    ours.down("office");
+    ours.wait("the peer has no SA", SOON, |_| !theirs.is_up("office"));
+    judge_dir(&capture.stop(), &ours.keylog_dir()).assert_good();
+}

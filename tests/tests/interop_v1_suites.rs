@@ -1,8 +1,7 @@
 //! IKEv1, Handfast and strongSwan, both roles: main mode and quick mode with every kind of suite that strongSwan has, with
 //! and without PFS, IPv6 inside and outside; one tunnel per suite, pings through each, none lost, then a delete.
 //!
-//! Our Ka and ESP keys are compared, octet for octet, with those in charon's log. So SKEYID_e and SKEYID_d agree; that
-//! SKEYID and SKEYID_a do is what HASH_I, HASH_R and HASH(1) to HASH(3) show. tshark decrypts all phases with our key log
+//! Our SKEYID, SKEYID_d, SKEYID_a, SKEYID_e, Ka and ESP keys are compared, octet for octet, with those in charon's log. tshark decrypts all phases with our key log
 //! (but for CCM and XCBC in ESP, which 4.0 cannot).
 
 use std::path::Path;
@@ -121,6 +120,8 @@ fn every_suite(role: Role) {
 
     let keys = ours.keys();
     assert_eq!((keys.isakmp.len(), keys.esp.len()), (SUITES.len(), 2 * SUITES.len()));
+    let made = keys.isakmp.iter().flat_map(|row| &row.skeyid);
+    assert!(made.clone().all(|key| !key.is_empty()), "{keys:?}");
     keys.assert_same_keys(&theirs.keys());
     judge(&capture.stop(), &keys, &tunnels, &lab.dir().join("wireshark"));
 }

@@ -3,9 +3,11 @@
 
 use std::time::Duration;
 
+use handfast_engine::policy::{Connection, Versions};
 use handfast_engine::{Command, Event, Input};
 use handfast_sim::World;
 use handfast_sim::pair::{MINUTE, at, both_up, named, nothing_left, up, world_with};
+use handfast_sim::policies::parsed;
 
 fn downs(world: &World) -> Vec<String> {
     let down = |e: &Event| match e {
@@ -59,7 +61,22 @@ fn a_peer_that_does_not_answer_does_not_hold_it_up() {
 
 #[test]
 fn a_first_message_that_cannot_leave_is_told_at_once_and_tried_again() {
-    let mut world = world_with(4, |_, _| {});
+    cannot_leave(|_| {});
+}
+
+#[test]
+fn so_it_is_in_ikev1() {
+    for aggressive in [false, true] {
+        cannot_leave(|c| {
+            c.versions = Versions::One;
+            c.aggressive = aggressive;
+            c.ike = vec![parsed("aes128-sha256-ecp256")];
+        });
+    }
+}
+
+fn cannot_leave(change: impl Fn(&mut Connection)) {
+    let mut world = world_with(4, |_, c| change(c));
     let failed = |world: &mut World| {
         let (local, remote, reason) = (at(0), at(1), "No route to host".to_string());
         world.hosts[0].feed(world.now, Input::SendFailed { local, remote, reason })
