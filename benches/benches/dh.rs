@@ -1,8 +1,12 @@
-//! What a Diffie-Hellman exchange costs: key generation and agreement in every group.
+//! What a Diffie-Hellman exchange costs: key generation and agreement in every group, and by each arithmetic that
+//! this processor has.
+//!
+//! With the feature `openssl`, each whole exchange also against OpenSSL's, in turns.
 
-use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, criterion_group};
 use handfast_benches::Random;
 use handfast_crypto::default_provider;
+use handfast_modp::{Arithmetic, ModpGroup, PrivateKey};
 
 fn exchange(criterion: &mut Criterion) {
     for group in default_provider().groups {
@@ -22,5 +26,110 @@ fn exchange(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, exchange);
-criterion_main!(benches);
+fn key(group: ModpGroup) -> PrivateKey {
+    PrivateKey::generate(group, &mut |out: &mut [u8]| getrandom::fill(out)).expect("the system has randomness")
+}
+
+fn arithmetic(criterion: &mut Criterion) {
+    for group in ModpGroup::all() {
+        for by in Arithmetic::available() {
+            let mut bench = criterion.benchmark_group(format!("modp/{}/{}", group.name(), by.name()));
+            bench.sample_size(20);
+            let (ours, peer) = (key(group), key(group).public());
+            bench.bench_function("keygen", |b| b.iter(|| ours.public_by(by)));
+            bench.bench_function("agree", |b| b.iter(|| ours.agree_by(by, &peer)));
+            bench.finish();
+        }
+    }
+}
+
+criterion_group!(benches, exchange, arithmetic);
+
+fn main() {
+    #[cfg(feature = "openssl")]
+    anchors::print();
+    benches();
+    Criterion::default().configure_from_args().final_summary();
+}
+
+#[cfg(feature = "openssl")]
+mod anchors {
+    use std::hint::black_box;
+
+    use handfast_benches::Random;
+    use handfast_benches::openssl::{Curve, Modp};
+    use handfast_benches::ratio::{measure, time, wanted};
+    use handfast_crypto::{default_provider, provider::KeyAgreement};
+    use handfast_modp::{Arithmetic, ModpGroup};
+
+    use super::key;
+
+    /// Turns for exchanges of about this many bits, so that none takes minutes.
+    fn turns(bits: usize) -> usize {
+        (400_000 / bits.max(1000)).max(21)
+    }
+
+    pub fn print() {
+        for group in [2, 5]
+            .into_iter()
+            .filter_map(|number| ModpGroup::legacy(number).ok())
+            .chain(ModpGroup::all())
+        {
+            for by in Arithmetic::available() {
+                modp(group, by);
+            }
+        }
+        for &group in default_provider().groups {
+            if let Some(curve) = Curve::of(group.id()) {
+                elliptic(group, &curve);
+            }
+        }
+    }
+
+    fn modp(group: ModpGroup, by: Arithmetic) {
+        let mut openssl = Modp::new(&group.prime(), group.private_len());
+        let turns = turns(group.public_len() * 8);
+        let name = |what| format!("dh/openssl/{}/{}/{what}", group.name(), by.name());
+        let (ours, peer) = (key(group), key(group).public());
+        let (theirs, _) = openssl.generate();
+        if wanted(&name("keygen")) {
+            let whole = || time(|| drop(black_box(key(group).public_by(by))));
+            measure(turns, whole, || time(|| drop(black_box(openssl.generate()))))
+                .print_beside(&name("keygen"), "OpenSSL");
+        }
+        if wanted(&name("agree")) {
+            let whole = || time(|| drop(black_box(ours.agree_by(by, &peer))));
+            let part = || time(|| drop(black_box(openssl.agree(&theirs, &peer))));
+            measure(turns, whole, part).print_beside(&name("agree"), "OpenSSL");
+        }
+        if wanted(&name("exchange")) {
+            let whole = || {
+                time(|| {
+                    let ours = key(group);
+                    black_box(ours.public_by(by));
+                    drop(black_box(ours.agree_by(by, &peer)));
+                })
+            };
+            let part = || {
+                time(|| {
+                    let (private, _) = openssl.generate();
+                    drop(black_box(openssl.agree(&private, &peer)));
+                })
+            };
+            measure(turns, whole, part).print_beside(&name("exchange"), "OpenSSL");
+        }
+    }
+
+    fn elliptic(group: &dyn KeyAgreement, curve: &Curve) {
+        let name = format!("dh/openssl/{}/exchange", group.id());
+        if !wanted(&name) {
+            return;
+        }
+        let generate = || group.generate(&mut Random).expect("the system has randomness");
+        let peer = generate().public().to_vec();
+        let whole = || time(|| drop(black_box(generate().agree(&peer).expect("a valid public value"))));
+        let theirs = curve.public(&curve.generate());
+        let part = || time(|| drop(black_box(curve.agree(&curve.generate(), &theirs))));
+        measure(400, whole, part).print_beside(&name, "OpenSSL");
+    }
+}

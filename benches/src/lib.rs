@@ -1,6 +1,8 @@
 //! What the benches share.
 
 pub mod ends;
+#[cfg(feature = "openssl")]
+pub mod openssl;
 pub mod ratio;
 pub mod unavoidable;
 pub mod unavoidable_v1;

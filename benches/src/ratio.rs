@@ -67,11 +67,20 @@ fn quartiles<T: Copy>(sorted: &[T]) -> [T; 3] {
 impl Ratio {
     /// A line for people: medians, and in parentheses the quartiles.
     pub fn print(&self, name: &str, calls: u32) {
+        self.line(name, calls, "of which unavoidable");
+    }
+
+    /// The same where the part is somebody else's whole.
+    pub fn print_beside(&self, name: &str, other: &str) {
+        self.line(name, 1, other);
+    }
+
+    fn line(&self, name: &str, calls: u32, part: &str) {
         let nanos = |q: [Duration; 3]| q.map(|d| d.as_nanos() / u128::from(calls.max(1)));
         let ([w1, w2, w3], [p1, p2, p3]) = (nanos(self.whole), nanos(self.part));
         let [r1, r2, r3] = self.ratio;
         println!(
-            "{name:40} {w2:>8} ns ({w1} - {w3})  of which unavoidable {p2:>8} ns ({p1} - {p3})  ratio {r2:.2} ({r1:.2} - {r3:.2})"
+            "{name:40} {w2:>8} ns ({w1} - {w3})  {part} {p2:>8} ns ({p1} - {p3})  ratio {r2:.2} ({r1:.2} - {r3:.2})"
         );
     }
 }

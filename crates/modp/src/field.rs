@@ -1,48 +1,47 @@
-//! Arithmetic modulo one of the primes.
+//! Arithmetic modulo one of the primes, by each of the paths.
 
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 use crypto_bigint::modular::{FixedMontyForm, FixedMontyParams};
-use crypto_bigint::{Odd, U512, Uint};
-use zeroize::{Zeroize, Zeroizing};
+use crypto_bigint::{Odd, U64, U512, Uint};
+use zeroize::Zeroizing;
+
+use crate::arithmetic::{Arithmetic, Path};
+#[cfg(target_arch = "x86_64")]
+use crate::ifma::{Digits, Ifma, Modulus};
+use crate::limbs::Limbs;
+use crate::montgomery::{Montgomery, PowersOfTwo, power};
 
 /// A private exponent, or one cut down to it.
 pub(crate) type Exponent = Zeroizing<U512>;
 
 /// Exponentiation modulo a prime p, where numbers are big-endian octets of p's length.
 pub(crate) trait Field: Sync {
-    /// 2^exponent. Looks at the `bits` lowest bits of the exponent.
-    fn power_of_two(&self, exponent: &U512, bits: u32) -> Zeroizing<Vec<u8>>;
-
     /// p itself.
     fn prime(&self) -> Vec<u8>;
 
-    /// base^exponent; `None` unless 1 < base < p - 1 and its length is right.
-    fn power(&self, base: &[u8], exponent: &U512, bits: u32) -> Option<Zeroizing<Vec<u8>>>;
+    /// 2^exponent, looking at as many of its lowest bits as the group's private values have.
+    fn power_of_two(&self, by: Arithmetic, exponent: &U512) -> Zeroizing<Vec<u8>>;
+
+    /// base^exponent, looking at the `bits` lowest bits of the exponent. The base has p's length and may be anything.
+    fn power(&self, by: Arithmetic, base: &[u8], exponent: &U512, bits: u32) -> Zeroizing<Vec<u8>>;
+
+    /// Whether a public value has p's length and 1 < value < p - 1 (RFC 6989 section 2.1). It is no secret, so nothing is
+    /// lost by comparing in variable time.
+    fn is_public_value(&self, value: &[u8]) -> bool;
 }
 
-/// The integers modulo a prime of `LIMBS` 64-bit limbs.
-pub(crate) struct Prime<const LIMBS: usize>(LazyLock<FixedMontyParams<LIMBS>>);
-
-impl<const LIMBS: usize> Prime<LIMBS> {
-    /// `params` makes the Montgomery parameters; it is called at first use.
-    pub const fn new(params: fn() -> FixedMontyParams<LIMBS>) -> Self {
-        Self(LazyLock::new(params))
-    }
-
-    fn octets(value: &Uint<LIMBS>) -> Zeroizing<Vec<u8>> {
-        let mut encoded = value.to_be_bytes();
-        let octets = Zeroizing::new(encoded.as_slice().to_vec());
-        encoded.as_mut_slice().zeroize();
-        octets
-    }
-
-    fn raise(&self, base: &Uint<LIMBS>, exponent: &U512, bits: u32) -> Zeroizing<Vec<u8>> {
-        let mut form = FixedMontyForm::new(base, &self.0).pow_bounded_exp(exponent, bits);
-        let power = Zeroizing::new(form.retrieve());
-        form.as_montgomery_mut().zeroize();
-        Self::octets(&power)
-    }
+/// The integers modulo a prime of `LIMBS` 64-bit limbs, or `V` vectors of eight 52-bit digits. What is computed once is
+/// made when it is needed first.
+pub(crate) struct Prime<const LIMBS: usize, const V: usize> {
+    exponent_bits: u32,
+    params: LazyLock<FixedMontyParams<LIMBS>>,
+    limbs: OnceLock<Limbs<LIMBS>>,
+    limb_powers_of_two: OnceLock<PowersOfTwo<[u64; LIMBS]>>,
+    #[cfg(target_arch = "x86_64")]
+    vectors: OnceLock<Modulus<V>>,
+    #[cfg(target_arch = "x86_64")]
+    vector_powers_of_two: OnceLock<PowersOfTwo<Digits<V>>>,
 }
 
 /// Montgomery parameters of a prime in hexadecimal. All primes here are odd constants.
@@ -50,25 +49,82 @@ pub(crate) fn params<const LIMBS: usize>(hex: &str) -> FixedMontyParams<LIMBS> {
     FixedMontyParams::new_vartime(Odd::<Uint<LIMBS>>::from_be_hex(hex))
 }
 
-impl<const LIMBS: usize> Field for Prime<LIMBS> {
-    fn power_of_two(&self, exponent: &U512, bits: u32) -> Zeroizing<Vec<u8>> {
-        self.raise(&Uint::from_u8(2), exponent, bits)
+impl<const LIMBS: usize, const V: usize> Prime<LIMBS, V> {
+    /// `params` makes the Montgomery parameters; private values have `exponent_bits`.
+    pub const fn new(params: fn() -> FixedMontyParams<LIMBS>, exponent_bits: u32) -> Self {
+        Self {
+            exponent_bits,
+            params: LazyLock::new(params),
+            limbs: OnceLock::new(),
+            limb_powers_of_two: OnceLock::new(),
+            #[cfg(target_arch = "x86_64")]
+            vectors: OnceLock::new(),
+            #[cfg(target_arch = "x86_64")]
+            vector_powers_of_two: OnceLock::new(),
+        }
     }
 
-    fn prime(&self) -> Vec<u8> {
-        Self::octets(self.0.modulus().as_ref()).to_vec()
+    fn octets(number: &Uint<LIMBS>) -> Vec<u8> {
+        number.to_be_bytes().as_slice().to_vec()
     }
 
-    fn power(&self, base: &[u8], exponent: &U512, bits: u32) -> Option<Zeroizing<Vec<u8>>> {
-        if base.len() != Uint::<LIMBS>::BYTES {
-            return None;
-        }
-        let base = Uint::<LIMBS>::from_be_slice(base);
-        // RFC 6989 section 2.1. The value is public, so nothing is lost by comparing in variable time.
-        let last = self.0.modulus().as_ref().wrapping_sub(&Uint::ONE);
-        if base.cmp_vartime(&Uint::ONE).is_le() || base.cmp_vartime(&last).is_ge() {
-            return None;
-        }
-        Some(self.raise(&base, exponent, bits))
+    fn table<M: Montgomery>(&self, modulus: &M) -> PowersOfTwo<M::Number> {
+        PowersOfTwo::new(modulus, &Self::octets(&Uint::from_u8(2)), self.exponent_bits)
+    }
+
+    fn limbs(&self) -> &Limbs<LIMBS> {
+        self.limbs.get_or_init(|| Limbs::new(&self.params))
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    fn vectors(&self, ifma: Ifma) -> &Modulus<V> {
+        self.vectors.get_or_init(|| {
+            let two = FixedMontyForm::new(&Uint::from_u8(2), &self.params);
+            Modulus::new(ifma, &self.prime(), |exponent| {
+                Self::octets(&two.pow_vartime(&U64::from_u64(exponent)).retrieve())
+            })
+        })
     }
 }
+
+impl<const LIMBS: usize, const V: usize> Field for Prime<LIMBS, V> {
+    fn prime(&self) -> Vec<u8> {
+        Self::octets(self.params.modulus().as_ref())
+    }
+
+    fn power_of_two(&self, by: Arithmetic, exponent: &U512) -> Zeroizing<Vec<u8>> {
+        match by.0 {
+            Path::Portable => {
+                let modulus = self.limbs();
+                let table = self.limb_powers_of_two.get_or_init(|| self.table(modulus));
+                table.power(modulus, exponent)
+            }
+            #[cfg(target_arch = "x86_64")]
+            Path::Ifma(ifma) => {
+                let modulus = self.vectors(ifma);
+                let table = self.vector_powers_of_two.get_or_init(|| self.table(modulus));
+                table.power(modulus, exponent)
+            }
+        }
+    }
+
+    fn power(&self, by: Arithmetic, base: &[u8], exponent: &U512, bits: u32) -> Zeroizing<Vec<u8>> {
+        match by.0 {
+            Path::Portable => power(self.limbs(), base, exponent, bits),
+            #[cfg(target_arch = "x86_64")]
+            Path::Ifma(ifma) => power(self.vectors(ifma), base, exponent, bits),
+        }
+    }
+
+    fn is_public_value(&self, value: &[u8]) -> bool {
+        if value.len() != Uint::<LIMBS>::BYTES {
+            return false;
+        }
+        let value = Uint::<LIMBS>::from_be_slice(value);
+        let last = self.params.modulus().as_ref().wrapping_sub(&Uint::ONE);
+        value.cmp_vartime(&Uint::ONE).is_gt() && value.cmp_vartime(&last).is_lt()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -18,13 +18,13 @@ struct Row {
     field: &'static dyn Field,
 }
 
-static P1024: Prime<16> = Prime::new(|| params(primes::P1024));
-static P1536: Prime<24> = Prime::new(|| params(primes::P1536));
-static P2048: Prime<32> = Prime::new(|| params(primes::P2048));
-static P3072: Prime<48> = Prime::new(|| params(primes::P3072));
-static P4096: Prime<64> = Prime::new(|| params(primes::P4096));
-static P6144: Prime<96> = Prime::new(|| params(primes::P6144));
-static P8192: Prime<128> = Prime::new(|| params(primes::P8192));
+static P1024: Prime<16, 3> = Prime::new(|| params(primes::P1024), 256);
+static P1536: Prime<24, 4> = Prime::new(|| params(primes::P1536), 256);
+static P2048: Prime<32, 5> = Prime::new(|| params(primes::P2048), 256);
+static P3072: Prime<48, 8> = Prime::new(|| params(primes::P3072), 320);
+static P4096: Prime<64, 10> = Prime::new(|| params(primes::P4096), 384);
+static P6144: Prime<96, 15> = Prime::new(|| params(primes::P6144), 448);
+static P8192: Prime<128, 20> = Prime::new(|| params(primes::P8192), 512);
 
 /// Group, size of the prime, size of the private value in bits.
 ///

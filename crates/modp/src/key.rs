@@ -6,7 +6,7 @@ use crypto_bigint::U512;
 use zeroize::Zeroizing;
 
 use crate::field::Exponent;
-use crate::{Error, ModpGroup};
+use crate::{Arithmetic, Error, ModpGroup};
 
 /// Octets of the longest private value.
 const LONGEST: usize = 64;
@@ -56,11 +56,12 @@ impl PrivateKey {
 
     /// The public value 2^x mod p, big-endian, with leading zeros to the length of p (RFC 7296 section 3.4).
     pub fn public(&self) -> Vec<u8> {
-        let group = self.group;
-        group
-            .field()
-            .power_of_two(&self.exponent, group.exponent_bits())
-            .to_vec()
+        self.public_by(Arithmetic::fastest())
+    }
+
+    /// [`public`](Self::public) by this arithmetic.
+    pub fn public_by(&self, arithmetic: Arithmetic) -> Vec<u8> {
+        self.group.field().power_of_two(arithmetic, &self.exponent).to_vec()
     }
 
     /// The shared secret y^x mod p, with leading zeros to the length of p (RFC 7296 section 2.14).
@@ -68,11 +69,17 @@ impl PrivateKey {
     /// `peer` is y as it came. It must have the length of p and be in 1 < y < p - 1 (RFC 6989 section 2.1); for a safe
     /// prime that is all there is to check.
     pub fn agree(&self, peer: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
+        self.agree_by(Arithmetic::fastest(), peer)
+    }
+
+    /// [`agree`](Self::agree) by this arithmetic.
+    pub fn agree_by(&self, arithmetic: Arithmetic, peer: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
         let group = self.group;
-        group
-            .field()
-            .power(peer, &self.exponent, group.exponent_bits())
-            .ok_or(Error::PublicValue)
+        let field = group.field();
+        if !field.is_public_value(peer) {
+            return Err(Error::PublicValue);
+        }
+        Ok(field.power(arithmetic, peer, &self.exponent, group.exponent_bits()))
     }
 }
 

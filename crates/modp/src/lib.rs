@@ -17,13 +17,22 @@
 //! Time depends on the group only, not on the private value nor on the peer's public value, except that an illegal
 //! public value is refused at once. Private values and shared secrets are erased when they are dropped; copies that the
 //! arithmetic leaves on the stack are not.
-#![forbid(unsafe_code)]
+//!
+//! The first public value in a group makes its table of powers of 2 (README.md says how large), which takes as long as
+//! some ten exponentiations; which instructions multiply is found out at run time ([`Arithmetic`]).
+#![deny(unsafe_code)] // except in ifma/kernel.rs
 
+mod arithmetic;
 mod field;
 mod group;
+#[cfg(target_arch = "x86_64")]
+mod ifma;
 mod key;
+mod limbs;
+mod montgomery;
 mod primes;
 
+pub use arithmetic::Arithmetic;
 pub use group::ModpGroup;
 pub use key::PrivateKey;
 
