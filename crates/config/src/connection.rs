@@ -6,12 +6,13 @@ use std::time::Duration;
 use handfast_auth::{Identity, IdentityPattern};
 use handfast_crypto::proposal::EspProposal;
 use handfast_engine::policy::{
-    Authentication, Connection, FRAGMENT_SIZE, Remote, Retransmit, Start, UdpEncapsulation, Versions,
+    Authentication, Connection, FRAGMENT_SIZE, Method, Remote, Retransmit, Start, UdpEncapsulation, Versions,
 };
 
+use crate::certificates::Own;
 use crate::section::{Reader, Section};
 use crate::units::{SPAN, Span};
-use crate::{algorithms, children, ends, psk};
+use crate::{algorithms, auth, children, ends};
 
 /// A connection and where it is written.
 pub(crate) struct Read {
@@ -35,7 +36,11 @@ pub(crate) fn read(name: &str, at: usize, mut s: Section<'_, '_>, reader: &mut R
     let local = ends::local(&mut s, reader);
     let local_is_wrong = reader.count() > before;
     let remote = ends::remote(&mut s, reader, name, at);
-    let psk = psk::read(&mut s, reader, name, at);
+    let read = auth::read(name, at, versions, &mut s, reader);
+    let by_certificate = |list: fn(&Authentication) -> &Vec<Method>| {
+        read.as_ref()
+            .is_some_and(|read| list(&read.auth).contains(&Method::Certificate))
+    };
     let (local_id, remote_id) = identities(&mut s, reader);
     let legacy = s.flag(reader, "legacy").unwrap_or(false);
     let children = children::read(name, at, &mut s, reader, legacy);
@@ -52,7 +57,8 @@ pub(crate) fn read(name: &str, at: usize, mut s: Section<'_, '_>, reader: &mut R
         let hint = "the defaults never have one; name it in ike or esp, or take legacy away";
         reader.warning(s.at_of("legacy"), message, hint);
     }
-    let aggressive = aggressive(name, versions, &mut s, reader);
+    let by_psk = read.as_ref().is_none_or(|read| read.auth.local.contains(&Method::Psk));
+    let aggressive = aggressive(name, versions, by_psk, &mut s, reader);
     let starts = [("now", Start::Now), ("wait", Start::Wait)];
     let start = s.word(reader, "start", &starts).unwrap_or(Start::Wait);
     let udp = [("auto", UdpEncapsulation::Auto), ("always", UdpEncapsulation::Always)];
@@ -72,15 +78,29 @@ pub(crate) fn read(name: &str, at: usize, mut s: Section<'_, '_>, reader: &mut R
     if let Some(remote) = &remote {
         ends::check_families(&s, reader, name, &local, remote);
     }
-    let local_id = local_id.unwrap_or_else(|| ends::own_identity(&local, remote.as_ref()));
-    if local_id.is_none() && !s.has("local_id") && !local_is_wrong {
+    let own = read
+        .as_ref()
+        .map(|read| &read.own)
+        .filter(|_| by_certificate(|auth| &auth.local));
+    if let (Some(own), Some(Some(id))) = (own, &local_id) {
+        own.check_identity(reader, s.at_of("local_id"), id);
+    }
+    let of_certificate = || own.and_then(Own::identity);
+    let local_id = local_id.unwrap_or_else(|| of_certificate().or_else(|| ends::own_identity(&local, remote.as_ref())));
+    let sure = read.is_some() || !(s.has("certificate") || s.has("key"));
+    if sure && local_id.is_none() && !s.has("local_id") && !local_is_wrong {
         let message = format!("{name} does not say who we are");
         reader.error(at, message, "local_id, or local from which it follows", "");
     }
     let remote_id = match (remote_id, &remote) {
         (Some(id), _) => id?,
         (None, Some(remote)) => ends::identity_of(remote).unwrap_or_else(|| {
-            let message = format!("{name} accepts any peer that knows the secret");
+            let whom = if by_certificate(|auth| &auth.remote) {
+                "has a certificate of a CA that it trusts"
+            } else {
+                "knows the secret"
+            };
+            let message = format!("{name} accepts any peer that {whom}");
             reader.warning(at, message, "remote_id says who they must be");
             IdentityPattern::Any
         }),
@@ -99,7 +119,7 @@ pub(crate) fn read(name: &str, at: usize, mut s: Section<'_, '_>, reader: &mut R
         remote_natt_port,
         local_id: local_id?,
         remote_id,
-        auth: Authentication::psk(psk?),
+        auth: read?.auth,
         ike,
         children,
         max_children,
@@ -136,13 +156,13 @@ fn versions(s: &mut Section<'_, '_>, reader: &mut Reader<'_>) -> Versions {
 }
 
 /// Whether IKEv1 may use aggressive mode.
-fn aggressive(name: &str, versions: Versions, s: &mut Section<'_, '_>, reader: &mut Reader<'_>) -> bool {
+fn aggressive(name: &str, versions: Versions, by_psk: bool, s: &mut Section<'_, '_>, reader: &mut Reader<'_>) -> bool {
     let aggressive = s.flag(reader, "aggressive") == Some(true);
     let at = s.at_of("aggressive");
     if aggressive && versions == Versions::Two {
         let message = format!("{name}: aggressive mode is of IKEv1, and this connection speaks IKEv2");
         reader.error(at, message, "version = 1 or version = \"any\"", "");
-    } else if aggressive {
+    } else if aggressive && by_psk {
         let message = format!(
             "{name}: in aggressive mode the responder sends a hash of the secret before the peer is known, with which \
              anyone can try out secrets at leisure (an offline dictionary attack)"

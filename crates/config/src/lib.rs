@@ -1,15 +1,18 @@
 //! The configuration of Handfast: read from TOML, checked whole, lowered to the engine's policy.
 //!
 //! [`load`] reports every mistake, not only the first, each with file, line, column and what was expected. This crate
-//! touches no file; secrets in files of their own come through a [`FileReader`].
+//! touches no file; secrets and certificates come through a [`FileReader`].
 #![forbid(unsafe_code)]
 
 mod algorithms;
+mod auth;
+mod certificates;
 mod children;
 mod connection;
 mod daemon;
 mod diagnostic;
 mod ends;
+mod files;
 mod lifetime;
 mod mask;
 mod nearest;
@@ -17,11 +20,13 @@ mod overlap;
 mod psk;
 mod section;
 mod subnets;
+mod trust;
 mod units;
 mod weak;
 
 use std::path::{Path, PathBuf};
 
+use handfast_auth::certificate::Time;
 use handfast_engine::policy::{Cookies, Policy, Ports};
 use toml::de::DeTable;
 
@@ -29,12 +34,16 @@ pub use diagnostic::{Diagnostic, Diagnostics};
 
 use section::{Reader, Section};
 
-/// Access to the files that a configuration names, and to the configuration's own permissions.
+/// Access to the files that a configuration names, to the configuration's own permissions, and to the time.
 pub trait FileReader {
     /// The octets of a file, or why not.
     fn read(&self, path: &Path) -> Result<Vec<u8>, String>;
     /// The permission bits of a file (`st_mode & 0o777`), or why not.
     fn mode(&self, path: &Path) -> Result<u32, String>;
+    /// The files in a directory; `None` if this is none.
+    fn list(&self, path: &Path) -> Result<Option<Vec<PathBuf>>, String>;
+    /// The time of day, for the dates of certificates.
+    fn now(&self) -> Time;
 }
 
 /// How logs are written.
@@ -90,6 +99,8 @@ pub struct Loaded {
     pub policy: Policy,
     /// What is allowed but probably not meant.
     pub warnings: Vec<Diagnostic>,
+    /// Files and directories with certificates and keys that it depends on.
+    pub files: Vec<PathBuf>,
 }
 
 /// Reads a configuration. `name` is its path, for messages, its permissions and the secret files beside it.
@@ -139,6 +150,7 @@ pub fn load(name: &str, text: &str, files: &dyn FileReader) -> Result<Loaded, Di
     Ok(Loaded {
         config: Config { daemon },
         policy,
+        files: std::mem::take(&mut reader.watched),
         warnings: reader.into_diagnostics().0,
     })
 }

@@ -11,8 +11,9 @@ pub(crate) fn mask(text: &str) -> String {
         let line = before.rsplit('\n').next().unwrap_or(before);
         out.push_str(before);
         rest = after;
-        if is_secret(last_word(line)) {
-            let (value, after) = rest.split_at(value_len(rest));
+        let word = last_word(line);
+        let (value, after) = rest.split_at(value_len(rest));
+        if is_secret(word) && !(is_path(word) && !value.contains("-----") && !value.contains('\n')) {
             // An asterisk for each octet, not each character.
             out.extend(value.bytes().map(|b| match b {
                 b'\n' | b'\r' | b' ' | b'\t' => char::from(b),
@@ -57,6 +58,11 @@ fn is_secret(key: &str) -> bool {
     !["secret_file", "keepalive", "rekey", "ike_rekey"].contains(&key.as_str()) && (like || misspelt)
 }
 
+/// Keys whose value is a path; somebody may have put the key itself there, over several lines.
+fn is_path(key: &str) -> bool {
+    ["key", "remote_key", "key_passphrase_file", "secret_file"].contains(&key)
+}
+
 /// To the end of the line; of a text of several lines, to its end.
 fn value_len(rest: &str) -> usize {
     let start = rest.len() - rest.trim_start_matches([' ', '\t']).len();
@@ -88,6 +94,8 @@ mod tests {
             "secret = \"é hush",
             "secret \"hush\"",
             "a = 1\n  secret: hush\n[b]",
+            "key = \"-----BEGIN PRIVATE KEY-----\\nhush\"",
+            "key = \"\"\"\n-----BEGIN\nhush\"\"\"\n",
         ] {
             let masked = mask(text);
             assert!(!masked.contains("hush") && !masked.contains('é'), "{masked}");
@@ -98,7 +106,7 @@ mod tests {
 
     #[test]
     fn all_else_stays() {
-        let text = "[connection.a]\nsecret_file = \"a\"\nremote = \"b\" # = c\nike = \"d\"\nkeepalive = \"1s\"\nrekey = \"8h\"\nstart = \"now\"\n";
+        let text = "[connection.a]\nsecret_file = \"a\"\nremote = \"b\" # = c\nike = \"d\"\nkeepalive = \"1s\"\nrekey = \"8h\"\nstart = \"now\"\nkey = \"a.key\"\nremote_key = \"b.pub\"\nkey_passphrase_file = \"c\"\n";
         assert_eq!(mask(text), text);
     }
 }

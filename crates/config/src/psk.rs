@@ -10,7 +10,8 @@ const SHORT: usize = 8;
 const FORMS: &str = "text, 0x and hexadecimal, or 0s and base64";
 const MAKE: &str = "`openssl rand -base64 32` makes a good one";
 
-pub(crate) fn read(s: &mut Section<'_, '_>, reader: &mut Reader<'_>, name: &str, at: usize) -> Option<Secret> {
+/// `None` without one, or with a wrong one, which was then said.
+pub(crate) fn read(s: &mut Section<'_, '_>, reader: &mut Reader<'_>, name: &str) -> Option<Secret> {
     let (inline, file) = (s.has("secret"), s.has("secret_file"));
     // Erased however this ends.
     let written = s.text(reader, "secret", FORMS);
@@ -22,11 +23,6 @@ pub(crate) fn read(s: &mut Section<'_, '_>, reader: &mut Reader<'_>, name: &str,
     if inline && file {
         let message = format!("{name} has both secret and secret_file");
         reader.error(s.at_of("secret_file"), message, "one of them", "");
-        return None;
-    }
-    if !inline && !file {
-        let expected = "secret = \"...\" or secret_file = \"PATH\"";
-        reader.error(at, format!("{name} has no secret"), expected, MAKE);
         return None;
     }
     let (written, at) = match (written, named) {

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use handfast_auth::certificate::Time;
 use handfast_crypto::secret::Secret;
 use handfast_engine::place::Place;
 use toml::de::{DeTable, DeValue};
@@ -16,12 +17,14 @@ const KNOWN: &str = "a key of docs/configuration.md";
 
 /// The file at hand and what was found wrong with it.
 pub(crate) struct Reader<'t> {
-    file: &'t str,
+    pub file: &'t str,
     text: &'t str,
-    files: &'t dyn FileReader,
+    pub files: &'t dyn FileReader,
     found: Vec<Diagnostic>,
     /// Where the file itself has a secret.
     pub secret_at: Option<usize>,
+    /// Files and directories with certificates and keys that were read, or could not be.
+    pub watched: Vec<PathBuf>,
 }
 
 impl<'t> Reader<'t> {
@@ -32,6 +35,7 @@ impl<'t> Reader<'t> {
             files,
             found: vec![],
             secret_at: None,
+            watched: vec![],
         }
     }
 
@@ -97,8 +101,18 @@ impl<'t> Reader<'t> {
         self.found.len()
     }
 
+    /// How many mistakes there are so far.
+    pub fn errors(&self) -> usize {
+        self.found.iter().filter(|d| !d.warning).count()
+    }
+
     pub fn has_errors(&self) -> bool {
-        self.found.iter().any(|d| !d.warning)
+        self.errors() > 0
+    }
+
+    /// The time of day.
+    pub fn now(&self) -> Time {
+        self.files.now()
     }
 
     pub fn into_diagnostics(mut self) -> Diagnostics {
@@ -114,7 +128,7 @@ impl<'t> Reader<'t> {
         }
     }
 
-    fn check_mode_of(&mut self, at: usize, path: &Path) -> bool {
+    pub fn check_mode_of(&mut self, at: usize, path: &Path) -> bool {
         match self.files.mode(path) {
             Ok(mode) if mode & 0o077 != 0 => {
                 let message = format!(
@@ -135,8 +149,7 @@ impl<'t> Reader<'t> {
 
     /// The secret in a file of its own, without the line's end.
     pub fn secret_file(&mut self, at: usize, named: &str) -> Option<Secret> {
-        let beside = Path::new(self.file).parent().unwrap_or(Path::new(""));
-        let path = beside.join(named);
+        let path = self.beside(named);
         if !self.check_mode_of(at, &path) {
             return None;
         }

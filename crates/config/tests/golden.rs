@@ -5,14 +5,17 @@
 
 use std::path::{Path, PathBuf};
 
+use handfast_auth::certificate::Time;
 use handfast_config::{FileReader, load};
 
-/// Files of one owner, but for "open"; a secret is in all but "empty" and "absent".
+/// Those of `tests/pki`, and others with a secret, but for "empty" and "absent"; all of one owner, but for "open".
 struct Files;
 
 impl FileReader for Files {
     fn read(&self, path: &Path) -> Result<Vec<u8>, String> {
+        let pki = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pki").join(path);
         match path.to_str().unwrap() {
+            _ if pki.is_file() => Ok(std::fs::read(pki).unwrap()),
             "absent" => Err("no such file".into()),
             "empty" => Ok(b"\n".to_vec()),
             "nothex" => Ok(b"0x12345".to_vec()),
@@ -26,6 +29,14 @@ impl FileReader for Files {
         } else {
             0o600
         })
+    }
+
+    fn list(&self, _: &Path) -> Result<Option<Vec<PathBuf>>, String> {
+        Ok(None)
+    }
+
+    fn now(&self) -> Time {
+        Time(1_800_000_000)
     }
 }
 

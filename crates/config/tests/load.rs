@@ -1,19 +1,22 @@
 //! Whole configurations: what is accepted, and how every mistake is told.
 #![allow(clippy::unwrap_used)]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use handfast_auth::certificate::Time;
 use handfast_config::{FileReader, Loaded, LogFormat, load};
 use handfast_engine::policy::{Cookies, Remote, Selector, Start, UdpEncapsulation};
 
-/// Files with these permission bits and this secret inside.
+/// Files with these permission bits: those of `tests/pki`, and any other with a secret inside.
 struct Files(u32);
 
 impl FileReader for Files {
     fn read(&self, path: &Path) -> Result<Vec<u8>, String> {
         if path.ends_with("missing") {
             Err("no such file".into())
+        } else if let Ok(octets) = std::fs::read(pki(path)) {
+            Ok(octets)
         } else {
             Ok(b"a secret in a file\n".to_vec())
         }
@@ -22,6 +25,22 @@ impl FileReader for Files {
     fn mode(&self, _: &Path) -> Result<u32, String> {
         Ok(self.0)
     }
+
+    fn list(&self, path: &Path) -> Result<Option<Vec<PathBuf>>, String> {
+        if path != Path::new("all") {
+            return Ok(None);
+        }
+        let all = ["a.ocsp", "b.pub", "ca.crl", "ca.crt", "make.sh", "old.crt"];
+        Ok(Some(all.map(PathBuf::from).to_vec()))
+    }
+
+    fn now(&self) -> Time {
+        Time(1_800_000_000)
+    }
+}
+
+fn pki(path: &Path) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pki").join(path)
 }
 
 fn good(text: &str) -> Loaded {

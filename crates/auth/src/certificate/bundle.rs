@@ -7,6 +7,7 @@ use super::der::DerError;
 use super::pem::{self, PemError};
 use super::pkcs12::{self, Pkcs12Error};
 use super::private_key::{PrivateKey, PrivateKeyError};
+use super::public_key::{KeyError, PublicKey};
 use super::x509::Certificate;
 
 /// The contents of one file, or of several.
@@ -18,6 +19,8 @@ pub struct Bundle {
     pub keys: Vec<PrivateKey>,
     /// CRLs in order, not read yet.
     pub crls: Vec<Vec<u8>>,
+    /// Public keys in order, that are in no certificate.
+    pub public_keys: Vec<PublicKey>,
 }
 
 /// Why a file cannot be used. The file's name is the caller's to add.
@@ -43,11 +46,19 @@ pub enum BundleError {
         /// Why.
         error: PrivateKeyError,
     },
+    /// A public key cannot be used.
+    #[error("line {line}: the public key cannot be used ({error})")]
+    PublicKey {
+        /// Where it begins.
+        line: usize,
+        /// Why.
+        error: KeyError,
+    },
     /// A PKCS#12 file cannot be used.
     #[error(transparent)]
     Pkcs12(#[from] Pkcs12Error),
     /// Neither PEM nor any DER that is known.
-    #[error("this is neither PEM nor the DER of a certificate, CRL, private key or PKCS#12 bundle")]
+    #[error("this is neither PEM nor the DER of a certificate, CRL, key or PKCS#12 bundle")]
     Unknown,
 }
 
@@ -58,7 +69,7 @@ impl Bundle {
     /// Reads a file. `passphrase` opens its encrypted keys.
     ///
     /// # Errors
-    /// [`BundleError`]. Blocks of other kinds (parameters, public keys) are skipped.
+    /// [`BundleError`]. Blocks of other kinds (parameters) are skipped.
     pub fn read(octets: &[u8], passphrase: Option<&Secret>) -> Result<Self, BundleError> {
         let mut bundle = Self::default();
         if !pem::is_pem(octets) {
@@ -76,6 +87,12 @@ impl Bundle {
                 }
                 "X509 CRL" => {
                     bundle.crls.push(data.to_vec());
+                    continue;
+                }
+                "PUBLIC KEY" => {
+                    let key = PublicKey::from_spki(data);
+                    let key = key.map_err(|error| BundleError::PublicKey { line, error })?;
+                    bundle.public_keys.push(key);
                     continue;
                 }
                 // OpenSSL's old encryption stretches the passphrase once, with MD5.
@@ -96,6 +113,8 @@ impl Bundle {
             self.certificates.push(certificate);
         } else if let Ok(key) = PrivateKey::from_der(octets) {
             self.keys.push(key);
+        } else if let Ok(key) = PublicKey::from_spki(octets) {
+            self.public_keys.push(key);
         } else if is_sequence_of_three(octets) {
             self.crls.push(octets.to_vec());
         } else {
@@ -110,6 +129,7 @@ impl Bundle {
         self.certificates.append(&mut other.certificates);
         self.keys.append(&mut other.keys);
         self.crls.append(&mut other.crls);
+        self.public_keys.append(&mut other.public_keys);
     }
 
     /// The first key that has a certificate, and its chain: that certificate, then each one's issuer as far as the

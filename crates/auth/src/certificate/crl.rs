@@ -13,6 +13,7 @@ use super::time::Time;
 use super::x509::Certificate;
 
 /// A CRL, read but not judged.
+#[derive(Clone)]
 pub struct Crl {
     der: Vec<u8>,
     tbs: std::ops::Range<usize>,

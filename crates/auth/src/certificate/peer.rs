@@ -48,6 +48,8 @@ pub struct PeerPolicy {
     pub sha1: bool,
     /// Whether revocation is asked for.
     pub revocation: RevocationPolicy,
+    /// CRLs that are at hand without being fetched.
+    pub crls: Vec<Crl>,
     /// Bounds of the search for a path.
     pub limits: Limits,
 }
@@ -290,7 +292,7 @@ pub struct Judged {
     verdict: Option<Vec<Path>>,
     crls: Vec<Crl>,
     ocsp: Vec<(Vec<u8>, Option<Vec<u8>>)>,
-    policy: RevocationPolicy,
+    policy: Arc<PeerPolicy>,
 }
 
 /// A peer that was judged, for status and logs.
@@ -340,7 +342,7 @@ impl PeerQuestion {
                 verdict: None,
                 crls: Vec::new(),
                 ocsp: Vec::new(),
-                policy: self.policy.revocation,
+                policy: Arc::clone(&self.policy),
             });
         }
         let own = self.own_certificate()?;
@@ -359,7 +361,7 @@ impl PeerQuestion {
                 .filter_map(|der| Crl::from_der(der).ok())
                 .collect(),
             ocsp: self.sent.ocsp.iter().map(|response| (response.clone(), None)).collect(),
-            policy: self.policy.revocation,
+            policy: Arc::clone(&self.policy),
         })
     }
 
@@ -394,14 +396,14 @@ impl PeerQuestion {
 impl Judged {
     /// What may be fetched now, if the policy asks for revocation: of the first path, the peer's certificate first.
     pub fn sources(&self) -> Vec<Source> {
-        if self.policy == RevocationPolicy::default() {
+        if self.policy.revocation == RevocationPolicy::default() {
             return Vec::new();
         }
         let first = self.verdict.as_ref().and_then(|paths| paths.first());
         first.map(revocation::sources).unwrap_or_default()
     }
 
-    /// The verdict, with what was fetched. A path that is revoked does not speak against another that is not. `None`: the
+    /// The verdict, with what was fetched, what came and what is at hand. A path that is revoked does not speak against another that is not. `None`: the
     /// peer has a raw key, which nobody revokes.
     ///
     /// # Errors
@@ -417,8 +419,13 @@ impl Judged {
         };
         let mut first = None;
         for path in paths {
-            let verdicts = [(crls, ocsp), (&self.crls[..], &self.ocsp[..])].map(|(crls, ocsp)| Evidence { crls, ocsp });
-            match revocation::check_all(path, &verdicts, self.policy, now) {
+            let evidence = [
+                (crls, ocsp),
+                (&self.crls[..], &self.ocsp[..]),
+                (&self.policy.crls[..], &[][..]),
+            ];
+            let evidence = evidence.map(|(crls, ocsp)| Evidence { crls, ocsp });
+            match revocation::check_all(path, &evidence, self.policy.revocation, now) {
                 Ok(()) => return Ok(Some(path)),
                 Err(refusal) => first = first.or(Some(refusal)),
             }
