@@ -1,5 +1,9 @@
 //! One tunnel, described once, for whichever daemons are at its ends.
 
+use std::path::PathBuf;
+
+use crate::proof::{Proof, list};
+
 /// One end of a tunnel.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct End {
@@ -7,10 +11,16 @@ pub struct End {
     pub address: String,
     /// Its identity.
     pub id: String,
+    /// The same as strongSwan writes it, if it does so differently.
+    pub swanctl_id: String,
     /// The network behind it; empty for the host itself.
     pub subnet: String,
     /// A host in that network; pings go between these.
     pub host: String,
+    /// How it proves itself.
+    pub proof: Proof,
+    /// The CAs that it trusts.
+    pub trusts: Vec<PathBuf>,
 }
 
 /// A tunnel as its local end sees it.
@@ -36,6 +46,10 @@ pub struct Connection {
     pub swanctl: Vec<String>,
     /// Further lines of the child in swanctl.conf.
     pub swanctl_child: Vec<String>,
+    /// Further lines of the section `local` in swanctl.conf.
+    pub swanctl_local: Vec<String>,
+    /// Further lines of the section `remote` in swanctl.conf.
+    pub swanctl_remote: Vec<String>,
 }
 
 impl Connection {
@@ -44,8 +58,11 @@ impl Connection {
         let end = |n: u8, id: &str| End {
             address: format!("10.77.0.{n}"),
             id: id.to_owned(),
+            swanctl_id: String::new(),
             subnet: format!("10.78.{n}.0/24"),
             host: format!("10.78.{n}.1"),
+            proof: Proof::Psk,
+            trusts: Vec::new(),
         };
         Self {
             name: "office".into(),
@@ -58,6 +75,8 @@ impl Connection {
             handfast: Vec::new(),
             swanctl: Vec::new(),
             swanctl_child: Vec::new(),
+            swanctl_local: Vec::new(),
+            swanctl_remote: Vec::new(),
         }
     }
 
@@ -67,8 +86,11 @@ impl Connection {
         let end = |side: u8, id: &str| End {
             address: format!("10.77.0.{}", u16::from(side) * 100 + u16::from(n)),
             id: format!("{id}{n}.test"),
+            swanctl_id: String::new(),
             subnet: format!("10.{}.{n}.0/24", 78 + side),
             host: format!("10.{}.{n}.1", 78 + side),
+            proof: Proof::Psk,
+            trusts: Vec::new(),
         };
         Self {
             name: format!("t{n}"),
@@ -89,6 +111,29 @@ impl Connection {
     #[must_use]
     pub fn with_swanctl(mut self, line: &str) -> Self {
         self.swanctl.push(line.into());
+        self
+    }
+
+    /// The same with a further line about strongSwan's own proof in swanctl.conf.
+    #[must_use]
+    pub fn with_swanctl_local(mut self, line: &str) -> Self {
+        self.swanctl_local.push(line.into());
+        self
+    }
+
+    /// The same with a further line about our proof in swanctl.conf.
+    #[must_use]
+    pub fn with_swanctl_remote(mut self, line: &str) -> Self {
+        self.swanctl_remote.push(line.into());
+        self
+    }
+
+    /// Both ends prove themselves so, and trust this CA.
+    #[must_use]
+    pub fn proven(mut self, local: Proof, remote: Proof, ca: PathBuf) -> Self {
+        (self.local.proof, self.remote.proof) = (local, remote);
+        self.local.trusts = vec![ca.clone()];
+        self.remote.trusts = vec![ca];
         self
     }
 
@@ -150,8 +195,20 @@ impl Connection {
             format!("remote = \"{}\"", remote.address),
             format!("local_id = \"{}\"", local.id),
             format!("remote_id = \"{}\"", remote.id),
-            format!("secret = \"{}\"", self.secret),
         ];
+        let (own, peer) = (&local.proof, &remote.proof);
+        if *own == Proof::Psk || *peer == Proof::Psk {
+            lines.push(format!("secret = \"{}\"", self.secret));
+        }
+        if (own.method(), peer.method()) != ("psk", "psk") {
+            lines.push(format!("auth = \"{}\"", own.method()));
+            lines.push(format!("remote_auth = \"{}\"", peer.method()));
+        }
+        lines.extend(own.own_lines());
+        lines.extend(peer.peer_lines());
+        if !local.trusts.is_empty() {
+            lines.push(format!("ca = {}", list(&local.trusts)));
+        }
         for (key, subnet) in [("local_subnet", &local.subnet), ("remote_subnet", &remote.subnet)] {
             if !subnet.is_empty() {
                 lines.push(format!("{key} = \"{subnet}\""));
@@ -164,63 +221,5 @@ impl Connection {
         }
         lines.extend(self.handfast.iter().cloned());
         lines.join("\n") + "\n"
-    }
-
-    /// swanctl.conf for strongSwan.
-    pub fn swanctl_conf(&self) -> String {
-        let Self {
-            name,
-            local,
-            remote,
-            version,
-            secret,
-            ..
-        } = self;
-        let suite = |key: &str, suite: &str| match suite {
-            "" => String::new(),
-            suite => format!("{key} = {suite}"),
-        };
-        let (ike, esp) = (suite("proposals", &self.ike), suite("esp_proposals", &self.esp));
-        let (more, more_child) = (self.swanctl.join("\n"), self.swanctl_child.join("\n"));
-        let (us, them) = (&local.address, &remote.address);
-        let (us_id, them_id) = (&local.id, &remote.id);
-        // Without a subnet: the addresses themselves.
-        let dynamic = |subnet: &str| if subnet.is_empty() { "dynamic" } else { subnet }.to_string();
-        let (us_ts, them_ts) = (dynamic(&local.subnet), dynamic(&remote.subnet));
-        format!(
-            "connections {{
-  {name} {{
-    version = {version}
-    local_addrs = {us}
-    remote_addrs = {them}
-    {ike}
-    {more}
-    local {{
-      auth = psk
-      id = {us_id}
-    }}
-    remote {{
-      auth = psk
-      id = {them_id}
-    }}
-    children {{
-      {name} {{
-        local_ts = {us_ts}
-        remote_ts = {them_ts}
-        {esp}
-        {more_child}
-      }}
-    }}
-  }}
-}}
-secrets {{
-  ike-{name} {{
-    id-1 = {us_id}
-    id-2 = {them_id}
-    secret = \"{secret}\"
-  }}
-}}
-"
-        )
     }
 }

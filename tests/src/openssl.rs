@@ -11,10 +11,14 @@ pub struct OpenSsl {
 impl OpenSsl {
     /// An empty folder for the test of this name.
     pub fn new(test: &str) -> Self {
-        let dir = std::env::temp_dir().join(format!("handfast-{test}-{}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&dir);
-        std::fs::create_dir_all(&dir).unwrap_or_else(|e| panic!("{}: {e}", dir.display()));
-        Self { dir }
+        Self::at(&std::env::temp_dir().join(format!("handfast-{test}-{}", std::process::id())))
+    }
+
+    /// The same at this place.
+    pub fn at(dir: &Path) -> Self {
+        let _ = std::fs::remove_dir_all(dir);
+        std::fs::create_dir_all(dir).unwrap_or_else(|e| panic!("{}: {e}", dir.display()));
+        Self { dir: dir.to_owned() }
     }
 
     /// Where its files are.

@@ -10,10 +10,12 @@ use crate::connection::Connection;
 use crate::keys::KeyLog;
 use crate::netns::{Lab, Namespace};
 use crate::process::{Process, output};
+use crate::swanctl;
 
 /// kernel-libipsec, which is ESP on a TUN device, must come before kernel-netlink, which would be the kernel's ESP.
 const PLUGINS: &str = "random nonce aes des sha1 sha2 md5 hmac kdf gcm ccm ctr xcbc cmac chapoly curve25519 gmp openssl \
-                       pem pkcs1 pubkey x509 kernel-libipsec kernel-netlink socket-default vici updown";
+                       mgf1 pem pkcs1 pkcs8 pubkey x509 revocation constraints curl kernel-libipsec kernel-netlink \
+                       socket-default vici updown";
 
 const LIMIT: Duration = Duration::from_secs(15);
 
@@ -32,13 +34,17 @@ impl StrongSwan {
 
     /// Starts charon in `space` with several connections loaded and none up.
     pub fn start_all(lab: &Lab, space: &Namespace, connections: &[Connection]) -> Self {
-        let conf: String = connections.iter().map(Connection::swanctl_conf).collect();
-        Self::start_conf(lab, space, &conf, &[], PLUGINS)
+        Self::start_conf(lab, space, connections, &[], PLUGINS)
+    }
+
+    /// The same with further lines in the section `charon` of strongswan.conf.
+    pub fn start_all_with(lab: &Lab, space: &Namespace, connections: &[Connection], charon: &[&str]) -> Self {
+        Self::start_conf(lab, space, connections, charon, PLUGINS)
     }
 
     /// The same with further lines in the section `charon` of strongswan.conf.
     pub fn start_with(lab: &Lab, space: &Namespace, connection: &Connection, charon: &[&str]) -> Self {
-        Self::start_conf(lab, space, &connection.swanctl_conf(), charon, PLUGINS)
+        Self::start_conf(lab, space, std::slice::from_ref(connection), charon, PLUGINS)
     }
 
     /// With the ESP of the kernel, which must have it.
@@ -46,13 +52,13 @@ impl StrongSwan {
         Self::start_conf(
             lab,
             space,
-            &connection.swanctl_conf(),
+            std::slice::from_ref(connection),
             &[],
             &PLUGINS.replace("kernel-libipsec ", ""),
         )
     }
 
-    fn start_conf(lab: &Lab, space: &Namespace, swanctl_conf: &str, charon: &[&str], plugins: &str) -> Self {
+    fn start_conf(lab: &Lab, space: &Namespace, connections: &[Connection], charon: &[&str], plugins: &str) -> Self {
         let dir = lab
             .dir()
             .join(format!("s-{}", space.name().rsplit('-').next().unwrap_or_default()));
@@ -61,7 +67,6 @@ impl StrongSwan {
         let _ = fs::remove_dir_all(&run);
         fs::create_dir_all(&run).unwrap_or_else(|e| panic!("{}: {e}", run.display()));
         write(&dir.join("strongswan.conf"), &strongswan_conf(&dir, charon, plugins));
-        write(&dir.join("swanctl.conf"), swanctl_conf);
 
         // Several charons on one host: each gets a /run of its own.
         let script = "mount --make-rprivate / && mount --bind \"$1\" /run && exec /usr/lib/ipsec/charon";
@@ -72,8 +77,15 @@ impl StrongSwan {
         let mut charon = Process::start("charon", &command, &dir.join("stdout"));
         charon.until("its control socket is there", LIMIT, |_| socket.exists());
         let this = Self { dir, charon };
-        this.swanctl(&["--load-all", "--file", &this.dir.join("swanctl.conf").to_string_lossy()]);
+        this.load(connections);
         this
+    }
+
+    /// Loads these connections, their certificates and keys, instead of what it had.
+    #[track_caller]
+    pub fn load(&self, connections: &[Connection]) {
+        swanctl::write(&self.dir, connections);
+        self.swanctl(&["--load-all", "--clear"]);
     }
 
     /// Brings a connection up from this side. Panics with charon's log if that fails.
@@ -190,7 +202,8 @@ impl StrongSwan {
                 .args(args)
                 .arg("--uri")
                 .arg(format!("unix://{}", self.dir.join("run/charon.vici").display()))
-                .env("STRONGSWAN_CONF", self.dir.join("strongswan.conf")),
+                .env("STRONGSWAN_CONF", self.dir.join("strongswan.conf"))
+                .env("SWANCTL_DIR", &self.dir),
         )
     }
 }
