@@ -122,6 +122,7 @@ fn answer(question: Question) -> Answer {
         })),
         Question::Sign(question) => Answer::Signed(question.answer()),
         Question::Judge(question) => Answer::Judged(judge(&question)),
+        Question::Gss(question) => Answer::Gss(question.answer()),
         Question::Plane(PlaneOp::Query(_)) => Answer::Plane(PlaneReply::Counters(Counters::default())),
         Question::Plane(_) => Answer::Plane(PlaneReply::Done),
         Question::Resolve(_) => Answer::Addresses(Err("no names here".into())),

@@ -95,6 +95,7 @@ impl EventLog {
         let sa = match event {
             Event::Message { sa, .. }
             | Event::Retransmitted { sa, .. }
+            | Event::MethodUnavailable { sa, .. }
             | Event::IkeEstablished { sa, .. }
             | Event::PeerMoved { sa, .. }
             | Event::ChildEstablished { sa, .. }
@@ -140,6 +141,12 @@ fn write(event: &Event) {
             }
         }
         Event::Retransmitted { attempt, next_in, .. } => info!(attempt, ?next_in, "request sent again"),
+        Event::MethodUnavailable {
+            connection,
+            method,
+            why,
+            ..
+        } => warn!(%connection, "{method} cannot be used now: {}", plain(why)),
         Event::Dropped { remote, reason } => debug!(%remote, reason, "datagram dropped"),
         Event::IkeEstablished {
             spi_i,

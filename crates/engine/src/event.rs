@@ -11,6 +11,7 @@ use handfast_store::delta::SaId;
 use handfast_wire::header::Spi;
 use handfast_wire::selector::TrafficSelector;
 
+use crate::policy::Method;
 use crate::refusal::Refusal;
 
 /// Direction of a message.
@@ -48,6 +49,17 @@ pub enum Event {
         attempt: u32,
         /// The next one follows after this, unless answered.
         next_in: Duration,
+    },
+    /// A method of authentication cannot be used now, and is not offered or taken.
+    MethodUnavailable {
+        /// By which SA.
+        sa: SaId,
+        /// Of which connection.
+        connection: String,
+        /// The method.
+        method: Method,
+        /// Why not.
+        why: String,
     },
     /// A datagram was dropped before it reached an SA, or by one.
     Dropped {

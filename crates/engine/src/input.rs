@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use handfast_auth::certificate::{PeerRefusal, Proven, SignError};
+use handfast_auth::kerberos::GssAnswer;
 use handfast_auth::v2::Proof;
 use handfast_crypto::provider::{CryptoError, EphemeralKey};
 use handfast_crypto::secret::Secret;
@@ -60,6 +61,8 @@ pub enum Answer {
     Signed(Result<Proof, SignError>),
     /// To `Judge`.
     Judged(Result<Proven, PeerRefusal>),
+    /// To `Gss`.
+    Gss(GssAnswer),
     /// To `Plane`.
     Plane(PlaneReply),
 }

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use handfast_auth::certificate::{PeerQuestion, SignQuestion};
+use handfast_auth::kerberos::GssQuestion;
 use handfast_crypto::provider::EphemeralKey;
 use handfast_crypto::transform::Group;
 use handfast_plane::op::PlaneOp;
@@ -77,6 +78,8 @@ pub enum Question {
     /// Judge a peer by its certificate and proof, revocation included: `Answer::Judged`. It may take long, and must
     /// come to an end: nothing is sent before.
     Judge(Box<PeerQuestion>),
+    /// Ask Kerberos: `Answer::Gss`. It may take as long as the KDC does, and must come to an end.
+    Gss(Box<GssQuestion>),
     /// Ask the plane: `Answer::Plane`.
     Plane(PlaneOp),
 }

@@ -8,10 +8,13 @@ use std::time::Duration;
 
 use handfast_auth::certificate::{LocalCertificate, PeerPolicy};
 use handfast_auth::identity::{Identity, IdentityPattern};
+use handfast_auth::kerberos::LocalKerberos;
+use handfast_auth::kerberos::ikev1::HashedIdentity;
 use handfast_crypto::proposal::{EspProposal, IkeProposal};
 use handfast_crypto::secret::Secret;
 use handfast_plane::op::{Limits, Mode};
 use handfast_wire::selector::{SelectorSyntaxError, TrafficSelector};
+use handfast_wire::v1::gss::{Framing, IdentityEncoding};
 
 use crate::place::Place;
 
@@ -101,6 +104,8 @@ pub enum Method {
     Psk,
     /// By a signature, with a certificate or a raw public key.
     Certificate,
+    /// By Kerberos. Only IKEv1 has it.
+    Kerberos,
 }
 
 impl Method {
@@ -109,6 +114,7 @@ impl Method {
         match self {
             Self::Psk => "psk",
             Self::Certificate => "certificate",
+            Self::Kerberos => "kerberos",
         }
     }
 }
@@ -135,6 +141,25 @@ pub struct Authentication {
     pub certificates: Vec<Arc<LocalCertificate>>,
     /// Whose certificates and raw keys we accept.
     pub peers: Arc<PeerPolicy>,
+    /// Kerberos, if it is to be used.
+    pub kerberos: Option<Arc<Kerberos>>,
+}
+
+/// Kerberos as a connection has it.
+#[derive(Clone, Debug)]
+pub struct Kerberos {
+    /// Where contexts come from, our credentials, whom we ask a ticket for, and whom we accept.
+    pub local: Arc<LocalKerberos>,
+    /// The name that we send in the clear with our offer or answer (GIi, GIr), "host/gw.example.net".
+    pub identity: String,
+    /// How it is written; Windows wants UTF-16.
+    pub encoding: IdentityEncoding,
+    /// How our tokens are framed; `None` as the peer's vendor IDs say.
+    pub framing: Option<Framing>,
+    /// How the names are hashed; `None` as the peer's vendor IDs say.
+    pub hashed: Option<HashedIdentity>,
+    /// Without credentials the connection's next method is used; otherwise the attempt ends there.
+    pub fallback: bool,
 }
 
 impl Authentication {
@@ -146,6 +171,7 @@ impl Authentication {
             psk,
             certificates: Vec::new(),
             peers: Arc::default(),
+            kerberos: None,
         }
     }
 
@@ -157,6 +183,17 @@ impl Authentication {
             psk: Secret::new(Vec::new()),
             certificates,
             peers,
+            kerberos: None,
+        }
+    }
+
+    /// Both sides by Kerberos.
+    pub fn kerberos(kerberos: Arc<Kerberos>) -> Self {
+        Self {
+            local: vec![Method::Kerberos],
+            remote: vec![Method::Kerberos],
+            kerberos: Some(kerberos),
+            ..Self::psk(Secret::new(Vec::new()))
         }
     }
 

@@ -58,6 +58,8 @@ pub fn differences(before: &Connection, after: &Connection) -> Vec<Difference> {
                 // A renewed certificate or another CA counts from the next authentication on.
                 certificates: _,
                 peers: _,
+                // So do other credentials.
+                kerberos: _,
             },
         ike,
         children,

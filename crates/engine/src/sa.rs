@@ -69,6 +69,8 @@ pub(crate) struct Proofs {
     pub remote: Method,
     /// What the peer's certificate says, if it has one.
     pub certificate: Option<Proven>,
+    /// Who the peer is in Kerberos.
+    pub principal: Option<String>,
 }
 
 impl Proofs {
@@ -78,6 +80,7 @@ impl Proofs {
             local: method,
             remote: method,
             certificate,
+            principal: None,
         }
     }
 }
@@ -90,6 +93,7 @@ impl Parties {
         facts.remote.id.clone_from(&self.peer);
         facts.auth_local = self.proofs.local.to_string();
         facts.auth_remote = self.proofs.remote.to_string();
+        facts.peer_principal.clone_from(&self.proofs.principal);
         facts.peer_certificate = self.proofs.certificate.as_ref().map(|proven| CertificateFacts {
             subject: proven.subject.clone(),
             anchor: proven.anchor.clone(),
@@ -218,6 +222,7 @@ impl Sa {
             auth_local: String::new(),
             auth_remote: String::new(),
             peer_certificate: None,
+            peer_principal: None,
             nat_local: self.path.nat_local,
             nat_remote: self.path.nat_remote,
             established_ms: None,

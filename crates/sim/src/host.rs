@@ -225,6 +225,7 @@ impl Host {
             }
             Question::Sign(question) => Answer::Signed(question.answer()),
             Question::Judge(question) => Answer::Judged(judge(&question)),
+            Question::Gss(question) => Answer::Gss(question.answer()),
             Question::Plane(op) => Answer::Plane(self.plane(op)),
         }
     }

@@ -9,6 +9,7 @@ pub mod network;
 pub mod pair;
 pub mod pki;
 pub mod policies;
+pub mod realm;
 pub mod seeded;
 pub mod world;
 

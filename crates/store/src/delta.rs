@@ -50,6 +50,9 @@ pub struct IkeSaFacts {
     /// The peer's certificate, if it has one.
     #[serde(default)]
     pub peer_certificate: Option<CertificateFacts>,
+    /// Who the peer proved to be in Kerberos.
+    #[serde(default)]
+    pub peer_principal: Option<String>,
     /// We are behind a NAT.
     pub nat_local: bool,
     /// The peer is behind a NAT.

@@ -87,6 +87,9 @@ pub struct AuthStatus {
     /// What the peer's certificate says, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peer_certificate: Option<CertificateFacts>,
+    /// Who the peer proved to be in Kerberos.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer_principal: Option<String>,
 }
 
 /// Which side is behind a NAT; null without an IKE SA.
@@ -190,6 +193,7 @@ impl IkeSaStatus {
                 local: known(&facts.auth_local),
                 remote: known(&facts.auth_remote),
                 peer_certificate: facts.peer_certificate.clone(),
+                peer_principal: facts.peer_principal.clone(),
             },
             nat: NatStatus {
                 local: Some(facts.nat_local),

@@ -31,6 +31,7 @@ fn established(id: u64) -> IkeSaFacts {
         auth_local: "psk".into(),
         auth_remote: "psk".into(),
         peer_certificate: None,
+        peer_principal: None,
         nat_local: true,
         nat_remote: false,
         established_ms: Some(60_500),

@@ -31,7 +31,7 @@ pub fn is_quick(provider: &Provider, question: &Question) -> bool {
         Question::GenerateKey(group) | Question::Respond { group, .. } => quick(*group),
         Question::Agree { peer, .. } => peer.len() <= INLINE_PUBLIC_LEN,
         Question::LocalAddress(_) => true,
-        Question::Resolve(_) | Question::Sign(_) | Question::Judge(_) | Question::Plane(_) => false,
+        Question::Resolve(_) | Question::Sign(_) | Question::Judge(_) | Question::Gss(_) | Question::Plane(_) => false,
     }
 }
 
@@ -48,6 +48,7 @@ pub fn answer(provider: &'static Provider, question: Question, mark: u32) -> Ans
         Question::Resolve(name) => Answer::Addresses(Err(format!("{name} cannot be looked up here"))),
         Question::Sign(question) => Answer::Signed(question.answer()),
         Question::Judge(question) => Answer::Judged(judge(&question)),
+        Question::Gss(question) => Answer::Gss(question.answer()),
         Question::Plane(_) => Answer::Plane(handfast_plane::op::PlaneReply::Failed("no plane here".into())),
     }
 }

@@ -15,6 +15,7 @@ use handfast_auth::identity::Identity;
 use handfast_crypto::provider::EphemeralKey;
 use handfast_crypto::transform::Group;
 use handfast_wire::header::ExchangeType;
+use handfast_wire::numbers::v1::AuthMethod;
 use handfast_wire::v1::Message;
 
 use crate::context::{Asker, Context};
@@ -80,6 +81,13 @@ struct Second {
     peer: Identity,
 }
 
+/// How both sides may prove themselves in this mode. Kerberos is for main mode.
+fn ways(connection: &Connection) -> Vec<AuthMethod> {
+    let mut ways = proposals::ways(connection);
+    ways.retain(|way| *way != AuthMethod::GSS_KERBEROS);
+    ways
+}
+
 /// Begins: asks for a key pair.
 pub(crate) fn start(sa: &Sa, cx: &mut Context, connection: Arc<Connection>) -> Next {
     let Some(group) = proposals::first_group(&connection) else {
@@ -104,14 +112,18 @@ impl MakingKey {
             Ok(key) => key,
             Err(e) => return refuse(no_key(group, e, &connection)),
         };
-        let sai_b = proposals::phase_one(&connection, Some(group));
+        let sai_b = proposals::phase_one(&connection, &ways(&connection), Some(group));
+        if sai_b.is_empty() {
+            let cause = Cause::Local("Kerberos needs main mode, and there is no other method".into());
+            return refuse(Refusal::new(Party::Us, cause).look_at(connection.place.of(&["aggressive"])));
+        }
         let ni = cx.rng.bytes::<32>().to_vec();
         let mut chain = Chain::new();
         chain.sa(&sai_b);
         chain.ke(key.public());
         chain.nonce(&ni);
         chain.id(&auth::id_body(&connection.local_id));
-        if proposals::ways(&connection)
+        if ways(&connection)
             .iter()
             .any(|way| proposals::method_of(*way) == Method::Certificate)
         {
@@ -199,6 +211,7 @@ impl Sent {
                 way,
                 abilities,
                 wishes: asked_by(&parsed),
+                kerberos: None,
             },
             ticket,
             ni: self.ni,

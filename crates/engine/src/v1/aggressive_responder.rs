@@ -7,6 +7,7 @@ use std::sync::Arc;
 use handfast_auth::certificate::Proven;
 use handfast_auth::identity::Identity;
 use handfast_wire::header::ExchangeType;
+use handfast_wire::numbers::v1::AuthMethod;
 use handfast_wire::v1::Message;
 
 use crate::context::{Asker, Context};
@@ -24,6 +25,7 @@ use crate::v1::isakmp::Iv;
 use crate::v1::main_initiator::asked_by;
 use crate::v1::message::{Chain, Parsed, Plain};
 use crate::v1::notices::{self, Rejected};
+use crate::v1::proposals::Usable;
 use crate::v1::state::{Chosen, Keyed, Last, Next, Parties, Sa, State, gone, refuse};
 use crate::v1::vendor::{self, Abilities};
 use crate::v1::{HALF_OPEN, informational, nat, proposals};
@@ -137,13 +139,23 @@ pub(crate) fn read(
             notify: notices::NO_PROPOSAL_CHOSEN,
         }));
     };
+    let usable = Usable {
+        public_len: Some(gxi.len()),
+        announced: parsed.knows_kerberos(),
+        // It is for main mode.
+        without: &[AuthMethod::GSS_KERBEROS],
+    };
     let chosen = candidates
         .iter()
         .filter(|c| c.aggressive)
-        .find_map(|c| proposals::choose_phase_one(&offer, c, Some(gxi.len())).map(|choice| (choice, *c)));
+        .find_map(|c| proposals::choose_phase_one(&offer, c, &usable).map(|choice| (choice, *c)));
     let Some((choice, connection)) = chosen else {
         let acceptable = candidates.iter().flat_map(|c| proposals::names(c)).collect();
-        return Err(notices::no_proposal(proposals::describe(&offer), acceptable, asking));
+        return Err(notices::no_proposal(
+            proposals::describe(&offer, usable.announced),
+            acceptable,
+            asking,
+        ));
     };
     let mut abilities = Abilities::default();
     parsed.vendor_ids().for_each(|id| abilities.learn(id));
@@ -155,6 +167,7 @@ pub(crate) fn read(
             way: choice.way,
             abilities,
             wishes: asked_by(&parsed),
+            kerberos: None,
         },
         answer: choice.answer,
         gxi,
@@ -387,7 +400,7 @@ impl Answered {
         self.complained = true;
         let notify = match self.keyed.chosen.method() {
             Method::Psk => notices::INVALID_HASH_INFORMATION,
-            Method::Certificate => notices::AUTHENTICATION_FAILED,
+            Method::Certificate | Method::Kerberos => notices::AUTHENTICATION_FAILED,
         };
         notices::send_clear(sa, cx, notify);
         let refusal = refusal.meant(&self.keyed.chosen.connection.name);

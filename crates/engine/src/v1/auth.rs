@@ -42,7 +42,8 @@ pub(crate) fn channel(
     let prf = cx.provider.prf(chosen.suite.prf).ok_or(CryptoError::Unsupported)?;
     let skeyid = match chosen.method() {
         Method::Psk => v1::skeyid_preshared(prf, &chosen.connection.auth.psk, ni, nr),
-        Method::Certificate => v1::skeyid_signature(prf, ni, nr, shared),
+        // Kerberos has the same (draft-ietf-ipsec-isakmp-gss-auth-07 section 3.1).
+        Method::Certificate | Method::Kerberos => v1::skeyid_signature(prf, ni, nr, shared),
     };
     let agreed = Agreed {
         shared,
@@ -61,7 +62,7 @@ pub(crate) fn id_body(identity: &Identity) -> Vec<u8> {
     identity.to_id_body()
 }
 
-fn covered<'a>(sa: &'a Sa, chosen: &'a Chosen, publics: &'a Exchanged) -> Covered<'a> {
+pub(super) fn covered<'a>(sa: &'a Sa, chosen: &'a Chosen, publics: &'a Exchanged) -> Covered<'a> {
     Covered {
         gxi: &publics.gxi,
         gxr: &publics.gxr,
@@ -154,7 +155,7 @@ pub(crate) fn garbage(way: AuthMethod) -> Cause {
     let why = match proposals::method_of(way) {
         // The keys are made of it.
         Method::Psk => "most likely its secret is another",
-        Method::Certificate => "it has other keys than we, or the exchange was altered on its way",
+        Method::Certificate | Method::Kerberos => "it has other keys than we, or the exchange was altered on its way",
     };
     Cause::Authentication(format!("the peer's message does not decrypt to payloads: {why}"))
 }
@@ -233,13 +234,13 @@ pub(crate) fn verify_i(
     // With a preshared key its proof comes first: the name of one that has the secret is worth an explanation.
     let by_secret = match chosen.method() {
         Method::Psk => Some(verdict(sa, cx, chosen, (tentative, &peer), parsed, &expected)?),
-        Method::Certificate => None,
+        Method::Certificate | Method::Kerberos => None,
     };
     let addresses = (sa.path.local.ip(), sa.path.remote.ip());
     let policy = cx.policy.clone();
     let alike = |c: &&Arc<Connection>| match chosen.method() {
         Method::Psk => c.auth.psk.ct_eq(tentative.auth.psk.as_bytes()),
-        Method::Certificate => true,
+        Method::Certificate | Method::Kerberos => true,
     };
     let found = choose::by_identity(&policy, 1, addresses, &peer, None)
         .filter(alike)
@@ -295,6 +296,7 @@ pub(crate) fn proof_of(connection: &Connection, way: AuthMethod) -> String {
     match proposals::method_of(way) {
         Method::Psk => connection.place.of(&["secret", "secret_file"]),
         Method::Certificate => connection.place.of(&["ca", "remote_id"]),
+        Method::Kerberos => connection.place.of(&["kerberos", "auth"]),
     }
 }
 

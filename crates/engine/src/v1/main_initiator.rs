@@ -13,9 +13,12 @@ use std::sync::Arc;
 
 use handfast_auth::certificate::Proven;
 use handfast_auth::identity::Identity;
+use handfast_auth::kerberos::Progress;
+use handfast_auth::kerberos::ikev1::ANNOUNCED;
 use handfast_crypto::provider::EphemeralKey;
 use handfast_crypto::transform::Group;
 use handfast_wire::header::ExchangeType;
+use handfast_wire::numbers::v1::AuthMethod;
 use handfast_wire::v1::Message;
 
 use crate::context::{Asker, Context};
@@ -28,15 +31,18 @@ use crate::v1::auth::{self, Exchanged as Publics, Making, Ours, Signature, Verdi
 use crate::v1::certificates::{self, Wishes};
 use crate::v1::established::Established;
 use crate::v1::isakmp::Iv;
+use crate::v1::kerberos::Gss;
 use crate::v1::message::{Chain, Parsed, Plain, seal};
 use crate::v1::state::{Chosen, Keyed, Last, Next, Overdue, Parties, Sa, State, Waiting, refuse};
 use crate::v1::vendor::{self, Abilities};
-use crate::v1::{informational, nat, notices, proposals};
+use crate::v1::{informational, kerberos_initiator, nat, notices, proposals};
 
 /// SA sent.
 pub(crate) struct Offered {
     pub connection: Arc<Connection>,
     sai_b: Vec<u8>,
+    /// The first token, if Kerberos is offered.
+    kerberos: Option<Progress>,
     pub waiting: Waiting,
 }
 
@@ -61,6 +67,8 @@ pub(crate) struct Agreeing {
     ni: Vec<u8>,
     nr: Vec<u8>,
     publics: Publics,
+    /// GSSr, with Kerberos.
+    token: Option<Vec<u8>>,
 }
 
 /// Waiting for SIG_I.
@@ -93,7 +101,17 @@ struct Sixth {
 
 /// Begins with the SA payload, whose body HASH_I and HASH_R will cover.
 pub(crate) fn start(sa: &mut Sa, cx: &mut Context, connection: Arc<Connection>) -> Next {
-    let sai_b = proposals::phase_one(&connection, None);
+    match kerberos_initiator::prepare(sa, cx, &connection) {
+        Some(state) => Ok(state),
+        None => offer(sa, cx, connection, None),
+    }
+}
+
+/// Message 1. Kerberos is offered if its first token is there.
+pub(super) fn offer(sa: &mut Sa, cx: &mut Context, connection: Arc<Connection>, kerberos: Option<Progress>) -> Next {
+    let mut ways = proposals::ways(&connection);
+    ways.retain(|way| *way != AuthMethod::GSS_KERBEROS || kerberos.is_some());
+    let sai_b = proposals::phase_one(&connection, &ways, None);
     if sai_b.is_empty() {
         let cause = Cause::Local("no proposal that IKEv1 can say".into());
         return refuse(Refusal::new(Party::Us, cause).look_at(&connection.place));
@@ -101,6 +119,9 @@ pub(crate) fn start(sa: &mut Sa, cx: &mut Context, connection: Arc<Connection>) 
     let mut chain = Chain::new();
     chain.sa(&sai_b);
     vendor::offered().iter().for_each(|id| chain.vendor_id(id));
+    if kerberos.is_some() {
+        ANNOUNCED.iter().for_each(|id| chain.vendor_id(id));
+    }
     let bytes = Plain::message(sa, ExchangeType::V1_MAIN, 0, &chain);
     sa.record_attempt(cx, &connection, String::new());
     sa.send(cx, bytes.clone(), Plain::describe(sa, ExchangeType::V1_MAIN, 0, &chain));
@@ -108,6 +129,7 @@ pub(crate) fn start(sa: &mut Sa, cx: &mut Context, connection: Arc<Connection>) 
     Ok(State::MainOffered(Offered {
         connection,
         sai_b,
+        kerberos,
         waiting,
     }))
 }
@@ -152,6 +174,13 @@ impl Offered {
         sa.received(cx, message.bytes.len(), parsed.summary(message.header));
         sa.spi_r = message.header.spi_r;
         let ticket = cx.ask(Asker::Sa(sa.slot), Question::GenerateKey(suite.group));
+        let mut kerberos = match way {
+            AuthMethod::GSS_KERBEROS => Gss::new(&self.connection, &parsed).map(Box::new),
+            _ => None,
+        };
+        if let (Some(gss), Some(progress)) = (&mut kerberos, self.kerberos) {
+            gss.begin(progress);
+        }
         let chosen = Chosen {
             connection: self.connection,
             suite,
@@ -159,6 +188,7 @@ impl Offered {
             way,
             abilities,
             wishes: asked_by(&parsed),
+            kerberos,
         };
         Ok(State::MainMakingKey(MakingKey { chosen, ticket }))
     }
@@ -179,6 +209,9 @@ impl MakingKey {
         chain.nonce(&ni);
         if self.chosen.method() == Method::Certificate {
             certificates::push_requests(&mut chain, std::iter::once(&self.chosen.connection));
+        }
+        if let Some(token) = self.chosen.kerberos.as_ref().and_then(|gss| gss.token()) {
+            chain.gss(&token);
         }
         nat::push(&mut chain, sa, cx, &self.chosen);
         let bytes = Plain::message(sa, ExchangeType::V1_MAIN, 0, &chain);
@@ -234,6 +267,7 @@ impl Exchanged {
         sa.received(cx, message.bytes.len(), parsed.summary(message.header));
         nat::detect(sa, &self.chosen, &parsed);
         self.chosen.wishes.learn(&parsed);
+        let token = self.chosen.kerberos.as_mut().and_then(|gss| gss.receive(&parsed));
         let publics = Publics {
             gxi: self.key.public().to_vec(),
             gxr: gxr.clone(),
@@ -249,6 +283,7 @@ impl Exchanged {
             ni: self.ni,
             nr,
             publics,
+            token,
         }))
     }
 }
@@ -263,6 +298,7 @@ impl Agreeing {
             ni,
             nr,
             publics,
+            token,
             ..
         } = self;
         let made = shared.and_then(|shared| auth::channel(cx, sa, &chosen, (&ni, &nr), &publics, &shared));
@@ -274,6 +310,14 @@ impl Agreeing {
             }
         };
         nat::float(sa, cx, &chosen.connection);
+        if chosen.kerberos.is_some() {
+            let keyed = Keyed {
+                chosen,
+                isakmp,
+                publics,
+            };
+            return kerberos_initiator::begin(sa, cx, keyed, token.as_deref());
+        }
         let id = auth::id_body(&chosen.connection.local_id);
         let hash = auth::hash_i(&isakmp, sa, &chosen, &publics, &id);
         let making = auth::prove(sa, cx, &chosen, &chosen.connection, hash);

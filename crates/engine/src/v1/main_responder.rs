@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use handfast_auth::certificate::Proven;
+use handfast_auth::kerberos::ikev1::ANNOUNCED;
 use handfast_wire::header::ExchangeType;
-use handfast_wire::numbers::v1::NotifyType;
+use handfast_wire::numbers::v1::{AuthMethod, NotifyType};
 use handfast_wire::v1::Message;
 
 use crate::context::{Asker, Context};
@@ -21,18 +22,20 @@ use crate::v1::auth::{self, Claim, Exchanged as Publics, Making, Ours, Signature
 use crate::v1::certificates;
 use crate::v1::established::Established;
 use crate::v1::isakmp::Iv;
+use crate::v1::kerberos::Gss;
 use crate::v1::main_initiator::asked_by;
 use crate::v1::message::{Chain, Parsed, Plain, seal};
 use crate::v1::notices::{self, Rejected};
+use crate::v1::proposals::Usable;
 use crate::v1::state::{Chosen, Keyed, Last, Next, Parties, Sa, State, gone, refuse};
 use crate::v1::vendor::{self, Abilities};
-use crate::v1::{HALF_OPEN, informational, nat, proposals};
+use crate::v1::{HALF_OPEN, informational, kerberos_responder, nat, proposals};
 
 /// A first message that we can answer.
 pub(crate) struct FirstMessage {
-    chosen: Chosen,
+    pub chosen: Chosen,
     answer: Vec<u8>,
-    request: Vec<u8>,
+    pub request: Vec<u8>,
     summary: String,
 }
 
@@ -50,6 +53,8 @@ pub(crate) struct Responding {
     request: Vec<u8>,
     gxi: Vec<u8>,
     ni: Vec<u8>,
+    /// GSSi, with Kerberos.
+    token: Option<Vec<u8>>,
     expires: Instant,
 }
 
@@ -93,8 +98,18 @@ struct Fifth {
 /// Judges a first message without keeping anything.
 pub(crate) fn read(
     cx: &Context,
+    ends: (SocketAddr, SocketAddr),
+    message: &Message<'_>,
+) -> Result<FirstMessage, Box<Rejected>> {
+    read_without(cx, ends, message, &[])
+}
+
+/// The same, where some ways of authentication cannot be used now.
+pub(super) fn read_without(
+    cx: &Context,
     (local, remote): (SocketAddr, SocketAddr),
     message: &Message<'_>,
+    without: &[AuthMethod],
 ) -> Result<FirstMessage, Box<Rejected>> {
     let parsed = Parsed::clear(message).map_err(notices::malformed)?;
     let offer = parsed.sa().map_err(notices::malformed)?;
@@ -102,12 +117,21 @@ pub(crate) fn read(
     let Some(first) = candidates.first() else {
         return Err(notices::no_connection(cx, local, remote));
     };
+    let usable = Usable {
+        announced: parsed.knows_kerberos(),
+        without,
+        public_len: None,
+    };
     let chosen = candidates
         .iter()
-        .find_map(|c| proposals::choose_phase_one(&offer, c, None).map(|choice| (choice, *c)));
+        .find_map(|c| proposals::choose_phase_one(&offer, c, &usable).map(|choice| (choice, *c)));
     let Some((choice, connection)) = chosen else {
         let acceptable = candidates.iter().flat_map(|c| proposals::names(c)).collect();
-        return Err(notices::no_proposal(proposals::describe(&offer), acceptable, first));
+        return Err(notices::no_proposal(
+            proposals::describe(&offer, usable.announced),
+            acceptable,
+            first,
+        ));
     };
     let mut abilities = Abilities::default();
     parsed.vendor_ids().for_each(|id| abilities.learn(id));
@@ -119,6 +143,10 @@ pub(crate) fn read(
             way: choice.way,
             abilities,
             wishes: asked_by(&parsed),
+            kerberos: match choice.way {
+                AuthMethod::GSS_KERBEROS => Gss::new(connection, &parsed).map(Box::new),
+                _ => None,
+            },
         },
         answer: choice.answer,
         request: message.bytes.to_vec(),
@@ -128,13 +156,24 @@ pub(crate) fn read(
 
 /// Takes the peer on: answers with the one proposal that was chosen.
 pub(crate) fn accept(sa: &mut Sa, cx: &mut Context, first: FirstMessage) -> State {
-    sa.received(cx, first.request.len(), first.summary);
+    sa.received(cx, first.request.len(), first.summary.clone());
+    match first.chosen.way {
+        AuthMethod::GSS_KERBEROS => kerberos_responder::ready(sa, cx, first),
+        _ => answer(sa, cx, first),
+    }
+}
+
+/// Message 2.
+pub(super) fn answer(sa: &mut Sa, cx: &mut Context, first: FirstMessage) -> State {
     let mut chain = Chain::new();
     chain.sa(&first.answer);
     let abilities = first.chosen.abilities;
     vendor::ours(abilities.nat_traversal)
         .iter()
         .for_each(|id| chain.vendor_id(id));
+    if first.chosen.kerberos.is_some() {
+        ANNOUNCED.iter().for_each(|id| chain.vendor_id(id));
+    }
     let bytes = Plain::message(sa, ExchangeType::V1_MAIN, 0, &chain);
     sa.send(cx, bytes.clone(), Plain::describe(sa, ExchangeType::V1_MAIN, 0, &chain));
     State::MainAnswered(Answered {
@@ -165,6 +204,14 @@ impl Answered {
             sa.dropped(cx, "main mode message 3 without KE or nonce");
             return Ok(State::MainAnswered(self));
         };
+        let token = match &mut self.chosen.kerberos {
+            Some(gss) => gss.receive(&parsed),
+            None => None,
+        };
+        if self.chosen.kerberos.is_some() && token.is_none() {
+            sa.dropped(cx, "main mode message 3 without a token of Kerberos");
+            return Ok(State::MainAnswered(self));
+        }
         sa.received(cx, message.bytes.len(), parsed.summary(message.header));
         nat::detect(sa, &self.chosen, &parsed);
         self.chosen.wishes.learn(&parsed);
@@ -179,6 +226,7 @@ impl Answered {
             request: message.bytes.to_vec(),
             gxi,
             ni,
+            token,
             expires: self.expires,
         }))
     }
@@ -203,6 +251,14 @@ impl Responding {
                 return refuse(Refusal::new(Party::Us, cause));
             }
         };
+        if let Some(token) = &self.token {
+            let keyed = Keyed {
+                chosen,
+                isakmp,
+                publics,
+            };
+            return kerberos_responder::accept(sa, cx, keyed, (nr, self.request), token, self.expires);
+        }
         let mut chain = Chain::new();
         chain.ke(&publics.gxr);
         chain.nonce(&nr);

@@ -9,7 +9,7 @@ use handfast_wire::selector::TrafficSelector;
 use handfast_wire::v1::notify::cookies;
 use handfast_wire::v1::raw::check_reserved;
 use handfast_wire::v1::{
-    self, Cert, CertReq, Delete, Message, Notify, Payload, PayloadChain, Plaintext, RawPayload, Sa as SaPayload,
+    self, Cert, CertReq, Delete, Gss, Message, Notify, Payload, PayloadChain, Plaintext, RawPayload, Sa as SaPayload,
 };
 
 use crate::refusal::Cause;
@@ -136,6 +136,11 @@ impl<'a> Parsed<'a> {
         self.one("SIG", |_, p| if let Payload::Sig(s) = p { Some(s.data) } else { None })
     }
 
+    /// The GSS payload.
+    pub fn gss(&self) -> Result<Gss<'a>, Cause> {
+        self.one("GSS", |_, p| if let Payload::Gss(g) = p { Some(*g) } else { None })
+    }
+
     /// CERT payloads, in order.
     pub fn certificates(&self) -> impl Iterator<Item = &Cert<'a>> {
         self.items
@@ -161,6 +166,11 @@ impl<'a> Parsed<'a> {
 
     pub fn is_hash_first(&self) -> bool {
         self.first == PayloadType::V1_HASH
+    }
+
+    /// Whether its sender says that it knows Kerberos, so that method 65001 is not XAUTH's.
+    pub fn knows_kerberos(&self) -> bool {
+        self.vendor_ids().any(v1::vendor::is_gssapi)
     }
 
     pub fn vendor_ids(&self) -> impl Iterator<Item = &'a [u8]> {
@@ -265,6 +275,11 @@ impl Chain {
 
     pub fn signature(&mut self, data: &[u8]) {
         self.0.push_raw(PayloadType::V1_SIG, data);
+    }
+
+    /// A token of GSS-API, framed.
+    pub fn gss(&mut self, body: &[u8]) {
+        self.0.push_raw(PayloadType::V1_GSS, body);
     }
 
     /// An X.509 certificate.

@@ -140,6 +140,7 @@ pub(crate) fn while_proving(message: &Message<'_>, chosen: &Chosen) -> Refusal {
     let why = match chosen.method() {
         Method::Psk => "most likely its secret is another",
         Method::Certificate => "it does not trust our certificate for this name, or not any more",
+        Method::Kerberos => "it does not accept our ticket, or not our name",
     };
     let cause = Cause::Authentication(format!("the peer does not accept our proof: {why}"));
     let connection = &chosen.connection;
@@ -151,6 +152,7 @@ pub(crate) fn while_proving(message: &Message<'_>, chosen: &Chosen) -> Refusal {
         .look_at(match chosen.method() {
             Method::Psk => connection.place.of(&["secret", "secret_file"]),
             Method::Certificate => connection.place.of(&["certificate", "key"]),
+            Method::Kerberos => connection.place.of(&["kerberos"]),
         })
         .meant(&connection.name)
 }
@@ -161,6 +163,7 @@ pub(crate) fn of_the_peer(error: NotifyType, connection: &Connection, method: Me
         AUTHENTICATION_FAILED | INVALID_ID_INFORMATION => Cause::Authentication(match method {
             Method::Psk => "the peer has our keys but does not accept who we are: it must expect our local_id".into(),
             Method::Certificate => "the peer does not accept our certificate for our local_id".into(),
+            Method::Kerberos => "the peer does not accept our principal, or not our local_id".into(),
         }),
         other => Cause::NotifiedV1(other),
     };

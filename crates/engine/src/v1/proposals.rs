@@ -14,7 +14,8 @@ use handfast_wire::v1::{Lifetimes, Proposal, Sa, Transform};
 use crate::refusal::Cause;
 
 pub(crate) use phase_one::{
-    accept_phase_one, allows, choose_phase_one, describe, first_group, method_of, names, phase_one, ways,
+    Usable, accept_phase_one, allows, choose_phase_one, describe, first_group, method_of, name_of_peer, names,
+    own_name, phase_one, ways,
 };
 pub(crate) use phase_two::{Agreed, accept_phase_two, choose_phase_two, describe_phase_two, pfs_group, phase_two};
 

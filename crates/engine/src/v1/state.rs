@@ -8,7 +8,12 @@
 //!                                                                                    Gone <- Established <-----+
 //! ```
 //!
-//! Those in brackets are for signatures only; each mode has its own.
+//! Those in brackets are for signatures only; each mode has its own. Kerberos has its own states in main mode:
+//!
+//! ```text
+//! initiator  Preparing -> Offered ... Agreeing -> Stepping <-> Proving -> Established
+//! responder  Readying -> Answered -> Responding -> Accepting -> Ready <-> Stepping, Ready -> Established
+//! ```
 //!
 //! Every state may also end in `Gone`.
 
@@ -32,8 +37,11 @@ use crate::v1::certificates::Wishes;
 use crate::v1::established::Established;
 use crate::v1::fragment::Cut;
 use crate::v1::isakmp::Isakmp;
+use crate::v1::kerberos::Gss;
 use crate::v1::vendor::Abilities;
-use crate::v1::{aggressive, aggressive_responder, main_initiator, main_responder, proposals};
+use crate::v1::{
+    aggressive, aggressive_responder, kerberos_initiator, kerberos_responder, main_initiator, main_responder, proposals,
+};
 
 pub(crate) use crate::sa::{Gone, Parties, Sa, record};
 
@@ -54,6 +62,13 @@ pub(crate) enum State {
     MainReady(Box<main_responder::Ready>),
     MainReadyJudging(Box<main_responder::Judging>),
     MainReadySigning(Box<main_responder::Signing>),
+    KerberosPreparing(kerberos_initiator::Preparing),
+    KerberosStepping(Box<kerberos_initiator::Stepping>),
+    KerberosProving(Box<kerberos_initiator::Proving>),
+    KerberosReadying(Box<kerberos_responder::Readying>),
+    KerberosAccepting(Box<kerberos_responder::Accepting>),
+    KerberosReady(Box<kerberos_responder::Ready>),
+    KerberosReadyStepping(Box<kerberos_responder::Stepping>),
     AggressiveMakingKey(aggressive::MakingKey),
     AggressiveSent(aggressive::Sent),
     AggressiveAgreeing(aggressive::Agreeing),
@@ -124,6 +139,8 @@ pub(crate) struct Chosen {
     pub abilities: Abilities,
     /// Whose certificates the peer asks for.
     pub wishes: Wishes,
+    /// Kerberos, if that is the way.
+    pub kerberos: Option<Box<Gss>>,
 }
 
 impl Chosen {
@@ -226,6 +243,8 @@ impl State {
             Self::MainProving(s) => s.on_message(sa, cx, message),
             Self::MainAnswered(s) => s.on_message(sa, cx, message),
             Self::MainReady(s) => s.on_message(sa, cx, message),
+            Self::KerberosProving(s) => s.on_message(sa, cx, message),
+            Self::KerberosReady(s) => s.on_message(sa, cx, message),
             Self::AggressiveSent(s) => s.on_message(sa, cx, message),
             Self::AggressiveAnswered(s) => s.on_message(sa, cx, message),
             Self::Established(s) => s.on_message(sa, cx, message),
@@ -245,6 +264,11 @@ impl State {
             Self::AggressiveAgreeing(s) => s.on_answer(sa, cx, ticket, answer),
             Self::AggressiveResponding(s) => s.on_answer(sa, cx, ticket, answer),
             Self::MainSigning(s) => s.on_answer(sa, cx, ticket, answer),
+            Self::KerberosPreparing(s) => s.on_answer(sa, cx, ticket, answer),
+            Self::KerberosStepping(s) => s.on_answer(sa, cx, ticket, answer),
+            Self::KerberosReadying(s) => s.on_answer(sa, cx, ticket, answer),
+            Self::KerberosAccepting(s) => s.on_answer(sa, cx, ticket, answer),
+            Self::KerberosReadyStepping(s) => s.on_answer(sa, cx, ticket, answer),
             Self::MainJudging(s) => s.on_answer(sa, cx, ticket, answer),
             Self::MainReadyJudging(s) => s.on_answer(sa, cx, ticket, answer),
             Self::MainReadySigning(s) => s.on_answer(sa, cx, ticket, answer),
@@ -266,7 +290,12 @@ impl State {
             Self::MainReady(s) => s.on_timer(cx),
             Self::AggressiveSent(s) => s.on_timer(sa, cx),
             Self::AggressiveAnswered(s) => s.on_timer(cx),
-            late @ (Self::MainReadyJudging(_)
+            Self::KerberosProving(s) => s.on_timer(sa, cx),
+            late @ (Self::KerberosReadying(_)
+            | Self::KerberosAccepting(_)
+            | Self::KerberosReady(_)
+            | Self::KerberosReadyStepping(_)
+            | Self::MainReadyJudging(_)
             | Self::MainReadySigning(_)
             | Self::AggressiveAnswering(_)
             | Self::AggressiveAnsweredJudging(_)) => match late.deadline(sa) {
@@ -288,6 +317,11 @@ impl State {
             Self::AggressiveSent(s) => Some(s.waiting.deadline()),
             Self::AggressiveAnswered(s) => Some((s.expires, Reason::HalfOpen)),
             Self::MainReadyJudging(s) => Some((s.expires(), Reason::HalfOpen)),
+            Self::KerberosProving(s) => Some(s.waiting.deadline()),
+            Self::KerberosReadying(s) => Some((s.expires, Reason::HalfOpen)),
+            Self::KerberosAccepting(s) => Some((s.expires, Reason::HalfOpen)),
+            Self::KerberosReady(s) => Some((s.expires, Reason::HalfOpen)),
+            Self::KerberosReadyStepping(s) => Some((s.expires(), Reason::HalfOpen)),
             Self::MainReadySigning(s) => Some((s.expires(), Reason::HalfOpen)),
             Self::AggressiveAnswering(s) => Some((s.expires, Reason::HalfOpen)),
             Self::AggressiveAnsweredJudging(s) => Some((s.expires(), Reason::HalfOpen)),
@@ -297,6 +331,8 @@ impl State {
             | Self::MainAgreeing(_)
             | Self::MainSigning(_)
             | Self::MainJudging(_)
+            | Self::KerberosPreparing(_)
+            | Self::KerberosStepping(_)
             | Self::MainResponding(_)
             | Self::AggressiveMakingKey(_)
             | Self::AggressiveAgreeing(_)
@@ -319,6 +355,9 @@ impl State {
             Self::AggressiveSent(s) => Some(&s.connection),
             Self::AggressiveAgreeing(s) => Some(&s.chosen.connection),
             Self::MainSigning(s) => Some(&s.keyed.chosen.connection),
+            Self::KerberosPreparing(s) => Some(&s.connection),
+            Self::KerberosStepping(s) => Some(&s.keyed.chosen.connection),
+            Self::KerberosProving(s) => Some(&s.keyed.chosen.connection),
             Self::MainJudging(s) => Some(&s.proving.keyed.chosen.connection),
             Self::AggressiveJudging(s) => Some(&s.keyed.chosen.connection),
             Self::AggressiveSigning(s) => Some(&s.keyed.chosen.connection),
@@ -328,6 +367,10 @@ impl State {
             | Self::MainReady(_)
             | Self::MainReadyJudging(_)
             | Self::MainReadySigning(_)
+            | Self::KerberosReadying(_)
+            | Self::KerberosAccepting(_)
+            | Self::KerberosReady(_)
+            | Self::KerberosReadyStepping(_)
             | Self::AggressiveResponding(_)
             | Self::AggressiveAnswering(_)
             | Self::AggressiveAnswered(_)
@@ -345,6 +388,10 @@ impl State {
                 | Self::MainReady(_)
                 | Self::MainReadyJudging(_)
                 | Self::MainReadySigning(_)
+                | Self::KerberosReadying(_)
+                | Self::KerberosAccepting(_)
+                | Self::KerberosReady(_)
+                | Self::KerberosReadyStepping(_)
                 | Self::AggressiveResponding(_)
                 | Self::AggressiveAnswering(_)
                 | Self::AggressiveAnswered(_)
@@ -361,6 +408,8 @@ impl State {
                 | Self::MainExchanged(_)
                 | Self::MainAgreeing(_)
                 | Self::MainSigning(_)
+                | Self::KerberosPreparing(_)
+                | Self::KerberosStepping(_)
                 | Self::AggressiveMakingKey(_)
                 | Self::AggressiveSent(_)
                 | Self::AggressiveAgreeing(_)

@@ -112,6 +112,7 @@ pub(crate) fn prove(
                     certificate: None,
                 })
             }),
+            Method::Kerberos => Err("IKEv2 has no Kerberos".into()),
             Method::Certificate => sign(connection, context, wishes).map(|(question, certificate)| {
                 let ticket = cx.ask(Asker::Sa(sa.slot), Question::Sign(Box::new(question)));
                 Making::Asked(Signature { ticket, certificate })

@@ -218,6 +218,7 @@ impl AuthSent {
             local: self.method,
             remote: certificate.as_ref().map_or(Method::Psk, |_| Method::Certificate),
             certificate,
+            principal: None,
         }
     }
 
@@ -232,13 +233,13 @@ impl AuthSent {
                     c.local_id,
                     match self.method {
                         Method::Psk => "preshared key",
-                        Method::Certificate => "certificate",
+                        other => other.name(),
                     },
                     c.remote_id
                 )])
                 .look_at(match self.method {
                     Method::Psk => c.place.of(&["secret", "secret_file"]),
-                    Method::Certificate => c.place.of(&["certificate", "key"]),
+                    _ => c.place.of(&["certificate", "key"]),
                 }),
             _ => refusal.look_at(&c.place),
         }

@@ -269,6 +269,7 @@ impl Granting {
                 local: ours.method(),
                 remote: certificate.as_ref().map_or(Method::Psk, |_| Method::Certificate),
                 certificate,
+                principal: None,
             },
         };
         let mut established = Established::new(cx, parties, this.channel, (0, 2));

@@ -18,6 +18,7 @@ fn ike(id: u64, state: &str) -> SaDelta {
         auth_local: String::new(),
         auth_remote: String::new(),
         peer_certificate: None,
+        peer_principal: None,
         nat_local: false,
         nat_remote: false,
         established_ms: None,

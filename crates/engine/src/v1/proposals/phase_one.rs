@@ -1,13 +1,14 @@
 //! Phase 1: Oakley transforms and their attributes (RFC 2409 appendix A), one for each suite and way of authentication.
 
 use handfast_auth::certificate::ikev1;
+use handfast_auth::kerberos::ikev1::is_kerberos;
 use handfast_crypto::hash::Hash;
 use handfast_crypto::proposal::{IkeProposal, IkeSuite};
 use handfast_crypto::transform::{Encr, Group, Integ};
 use handfast_wire::numbers::v1::{AuthMethod, EncryptionAlgorithm, HashAlgorithm, OakleyAttribute, Protocol};
 use handfast_wire::v1::attribute::AttributeDef;
 use handfast_wire::v1::sa::{ProposalDef, TransformDef, encode, encode_chosen};
-use handfast_wire::v1::{OakleyTransform, Sa, Transform};
+use handfast_wire::v1::{OakleyTransform, Proposal, Sa, Transform};
 
 use super::{MAX_TRANSFORMS, MOST, check_doi, is_for_v1, lifetime, single};
 use crate::policy::{Connection, Method};
@@ -36,6 +37,7 @@ pub(crate) fn ways(connection: &Connection) -> Vec<AuthMethod> {
                 let keys = auth.certificates.iter().map(|own| own.signer.public_key());
                 ways.extend(keys.filter_map(ikev1::method).map(|(number, _)| AuthMethod(number)));
             }
+            Method::Kerberos => ways.extend(auth.kerberos.as_ref().map(|_| AuthMethod::GSS_KERBEROS)),
         }
     }
     let mut seen = vec![];
@@ -50,10 +52,10 @@ pub(crate) fn ways(connection: &Connection) -> Vec<AuthMethod> {
 
 /// The method that a way of authentication belongs to.
 pub(crate) fn method_of(way: AuthMethod) -> Method {
-    if way == AuthMethod::PRE_SHARED_KEY {
-        Method::Psk
-    } else {
-        Method::Certificate
+    match way {
+        AuthMethod::PRE_SHARED_KEY => Method::Psk,
+        AuthMethod::GSS_KERBEROS => Method::Kerberos,
+        _ => Method::Certificate,
     }
 }
 
@@ -61,6 +63,7 @@ pub(crate) fn method_of(way: AuthMethod) -> Method {
 fn named(suite: &IkeSuite, way: AuthMethod) -> String {
     match way {
         AuthMethod::PRE_SHARED_KEY => suite.to_string(),
+        AuthMethod::GSS_KERBEROS => format!("{suite} with Kerberos"),
         way => format!("{suite} with {way}"),
     }
 }
@@ -133,10 +136,9 @@ pub(crate) fn first_group(connection: &Connection) -> Option<Group> {
 
 /// Body of our SA payload in phase 1; empty if there is nothing to say. Aggressive mode has its KE payload in the same
 /// message, so all transforms name that group.
-pub(crate) fn phase_one(connection: &Connection, group: Option<Group>) -> Vec<u8> {
+pub(crate) fn phase_one(connection: &Connection, ways: &[AuthMethod], group: Option<Group>) -> Vec<u8> {
     let suites = combinations(&connection.ike);
     let suites: Vec<_> = suites.iter().filter(|s| group.is_none_or(|g| s.group == g)).collect();
-    let ways = ways(connection);
     let all = ways
         .iter()
         .flat_map(|way| suites.iter().map(move |suite| (*suite, *way)));
@@ -165,6 +167,13 @@ fn oakley(number: u8, suite: &IkeSuite, way: AuthMethod, connection: &Connection
     attributes.push(short(OakleyAttribute::GROUP_DESCRIPTION, suite.group.0));
     attributes.push(short(OakleyAttribute::AUTHENTICATION_METHOD, way.0));
     attributes.extend(lifetime(connection.rekey).oakley_attributes());
+    if way == AuthMethod::GSS_KERBEROS {
+        // In each transform (draft-ietf-ipsec-isakmp-gss-auth-07 section 3.3.2).
+        attributes.push(AttributeDef::long(
+            OakleyAttribute::GSS_IDENTITY_NAME.0,
+            own_name(connection)?,
+        ));
+    }
     Some(TransformDef {
         number,
         id: KEY_IKE,
@@ -172,8 +181,22 @@ fn oakley(number: u8, suite: &IkeSuite, way: AuthMethod, connection: &Connection
     })
 }
 
-/// The suite and the way of a transform, if they are known.
-fn read_oakley(transform: &Transform<'_>) -> Result<(IkeSuite, AuthMethod), String> {
+/// Our name for Kerberos, as it is sent.
+pub(crate) fn own_name(connection: &Connection) -> Option<Vec<u8>> {
+    let kerberos = connection.auth.kerberos.as_ref()?;
+    kerberos.encoding.encode(&kerberos.identity)
+}
+
+/// The peer's name for Kerberos, as it was sent in the first transform that has one.
+pub(crate) fn name_of_peer(sa: &Sa<'_>) -> Option<Vec<u8>> {
+    let proposals = sa.proposals().take(MAX_TRANSFORMS).filter_map(Result::ok);
+    let mut transforms = proposals.flat_map(|p| p.transforms().take(MAX_TRANSFORMS).filter_map(Result::ok));
+    transforms.find_map(|t| t.oakley().ok()?.gss_identity.map(<[u8]>::to_vec))
+}
+
+/// The suite and the way of a transform, if they are known. `announced`: the peer knows Kerberos, so that 65001 is not
+/// XAUTH's.
+fn read_oakley(transform: &Transform<'_>, announced: bool) -> Result<(IkeSuite, AuthMethod), String> {
     let read = transform.oakley().map_err(|e| e.to_string())?;
     if transform.id != KEY_IKE {
         return Err(format!("transform {}", transform.id));
@@ -194,6 +217,9 @@ fn read_oakley(transform: &Transform<'_>) -> Result<(IkeSuite, AuthMethod), Stri
     };
     let suite = known().ok_or_else(|| name.clone())?;
     let way = read.auth.ok_or_else(|| format!("{suite} with no method"))?;
+    if way == AuthMethod::GSS_KERBEROS && !is_kerberos(way, announced, read.gss_identity.is_some()) {
+        return Err(format!("{suite} with {way}"));
+    }
     Ok((suite, way))
 }
 
@@ -208,11 +234,11 @@ fn name_oakley(read: &OakleyTransform<'_>) -> String {
 }
 
 /// Everything offered in phase 1, for explanations.
-pub(crate) fn describe(offer: &Sa<'_>) -> Vec<String> {
+pub(crate) fn describe(offer: &Sa<'_>, announced: bool) -> Vec<String> {
     let mut list = vec![];
     for proposal in offer.proposals().take(MAX_TRANSFORMS).filter_map(Result::ok) {
         for transform in proposal.transforms().take(MAX_TRANSFORMS).filter_map(Result::ok) {
-            list.push(match read_oakley(&transform) {
+            list.push(match read_oakley(&transform, announced) {
                 Ok((suite, way)) => named(&suite, way),
                 Err(name) => name,
             });
@@ -223,13 +249,46 @@ pub(crate) fn describe(offer: &Sa<'_>) -> Vec<String> {
     list
 }
 
+/// What of an offer can be used.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Usable<'a> {
+    /// Octets of the KE payload that came with it, in aggressive mode.
+    pub public_len: Option<usize>,
+    /// The peer says that it knows Kerberos.
+    pub announced: bool,
+    /// Ways that cannot be used now.
+    pub without: &'a [AuthMethod],
+}
+
+/// The answering SA payload, with our own name for Kerberos in the place of the peer's; all else is as it was offered.
+fn with_own_name(connection: &Connection, proposal: &Proposal<'_>, transform: &Transform<'_>) -> Option<Vec<u8>> {
+    let names = [
+        OakleyAttribute::GSS_IDENTITY_NAME.0,
+        OakleyAttribute::GSS_IDENTITY_NAME_W2K.0,
+    ];
+    let mut attributes = vec![];
+    for attribute in transform.attributes() {
+        let attribute = attribute.ok()?;
+        attributes.push(match names.contains(&attribute.class) {
+            true => AttributeDef::long(attribute.class, own_name(connection)?),
+            false => attribute.to_def(),
+        });
+    }
+    Some(encode(&[ProposalDef {
+        number: proposal.number,
+        protocol: proposal.protocol,
+        spi: vec![],
+        transforms: vec![TransformDef {
+            number: transform.number,
+            id: transform.id,
+            attributes,
+        }],
+    }]))
+}
+
 /// The first way of the peer's that is ours too, for its order is that of its wishes, and our best suite that it offers with
-/// it. `public_len`: octets of the KE payload that came with the offer.
-pub(crate) fn choose_phase_one(
-    offer: &Sa<'_>,
-    connection: &Connection,
-    public_len: Option<usize>,
-) -> Option<ChosenOne> {
+/// it.
+pub(crate) fn choose_phase_one(offer: &Sa<'_>, connection: &Connection, usable: &Usable<'_>) -> Option<ChosenOne> {
     check_doi(offer).ok()?;
     let mut offered = vec![];
     for proposal in offer.proposals().take(MAX_TRANSFORMS) {
@@ -240,12 +299,16 @@ pub(crate) fn choose_phase_one(
         }
         for transform in proposal.transforms().take(MAX_TRANSFORMS) {
             let transform = transform.ok()?;
-            if let (Ok(read), true) = (read_oakley(&transform), offered.len() < MAX_TRANSFORMS) {
+            if let (Ok(read), true) = (
+                read_oakley(&transform, usable.announced),
+                offered.len() < MAX_TRANSFORMS,
+            ) {
                 offered.push((read, proposal, transform));
             }
         }
     }
-    let ours = ways(connection);
+    let mut ours = ways(connection);
+    ours.retain(|way| !usable.without.contains(way));
     let way = offered
         .iter()
         .map(|((_, way), ..)| *way)
@@ -256,10 +319,17 @@ pub(crate) fn choose_phase_one(
             continue;
         }
         tried.push(way);
-        let fits = |suite: &IkeSuite| public_len.is_none_or(|len| public_len_of(suite.group) == Some(len));
+        let fits = |suite: &IkeSuite| {
+            usable
+                .public_len
+                .is_none_or(|len| public_len_of(suite.group) == Some(len))
+        };
         for suite in combinations(&connection.ike).into_iter().filter(fits) {
             if let Some((_, proposal, transform)) = offered.iter().find(|(read, ..)| *read == (suite, way)) {
-                let answer = encode_chosen(offer, &[(*proposal, *transform, &[])]);
+                let answer = match way {
+                    AuthMethod::GSS_KERBEROS => with_own_name(connection, proposal, transform)?,
+                    _ => encode_chosen(offer, &[(*proposal, *transform, &[])]),
+                };
                 return Some(ChosenOne { suite, way, answer });
             }
         }
@@ -275,7 +345,7 @@ fn public_len_of(group: Group) -> Option<usize> {
 pub(crate) fn accept_phase_one(answer: &Sa<'_>, connection: &Connection) -> Result<(IkeSuite, AuthMethod), Cause> {
     check_doi(answer)?;
     let (_, transform) = single(answer, Protocol::ISAKMP)?;
-    let (suite, way) = read_oakley(&transform).map_err(|_| Cause::NoIkeProposal)?;
+    let (suite, way) = read_oakley(&transform, true).map_err(|_| Cause::NoIkeProposal)?;
     if allows(connection, &suite, way) {
         return Ok((suite, way));
     }
