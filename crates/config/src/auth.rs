@@ -91,6 +91,7 @@ pub(crate) fn read(
             psk: psk.unwrap_or_else(|| Secret::new(vec![])),
             certificates: own.certificates.clone(),
             peers: policy.into(),
+            kerberos: None,
         },
         own,
     })

@@ -224,7 +224,7 @@ impl Proving {
     pub fn on_message(mut self: Box<Self>, sa: &mut Sa, cx: &mut Context, message: &Message<'_>) -> Next {
         let header = message.header;
         if header.exchange == ExchangeType::V1_INFORMATIONAL {
-            return self.on_notice(sa, cx, message);
+            return self.on_notice(message);
         }
         let due = header.exchange == ExchangeType::V1_MAIN && header.message_id == 0;
         let Some(ciphertext) = message
@@ -259,7 +259,7 @@ impl Proving {
         }
     }
 
-    fn on_notice(mut self: Box<Self>, sa: &mut Sa, cx: &mut Context, message: &Message<'_>) -> Next {
+    fn on_notice(mut self: Box<Self>, message: &Message<'_>) -> Next {
         let Keyed { chosen, isakmp, .. } = &self.keyed;
         let iv = isakmp.phase_two_after(&self.round.iv, message.header.message_id);
         let opened = message.ciphertext().and_then(|c| isakmp.decrypt(&iv, c));
