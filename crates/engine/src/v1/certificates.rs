@@ -30,7 +30,7 @@ impl Wishes {
     /// Of our certificates whose key has this way of signing, the first that the peer asks for, or else the very first.
     pub fn choose<'c>(&self, connection: &'c Connection, way: AuthMethod) -> Option<&'c Arc<LocalCertificate>> {
         let able = |own: &&Arc<LocalCertificate>| {
-            ikev1::method(own.signer.public_key()).is_some_and(|(number, _)| number == way.0)
+            !own.chain.is_empty() && ikev1::method(own.signer.public_key()).is_some_and(|(number, _)| number == way.0)
         };
         let wanted = |own: &&Arc<LocalCertificate>| self.0.iter().any(|authority| own.is_wanted_v1(authority));
         let own = || connection.auth.certificates.iter().filter(able);

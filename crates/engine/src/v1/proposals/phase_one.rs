@@ -34,7 +34,9 @@ pub(crate) fn ways(connection: &Connection) -> Vec<AuthMethod> {
         match method {
             Method::Psk => ways.push(AuthMethod::PRE_SHARED_KEY),
             Method::Certificate => {
-                let keys = auth.certificates.iter().map(|own| own.signer.public_key());
+                // IKEv1 knows no raw public keys.
+                let owned = auth.certificates.iter().filter(|own| !own.chain.is_empty());
+                let keys = owned.map(|own| own.signer.public_key());
                 ways.extend(keys.filter_map(ikev1::method).map(|(number, _)| AuthMethod(number)));
             }
             Method::Kerberos => ways.extend(auth.kerberos.as_ref().map(|_| AuthMethod::GSS_KERBEROS)),
