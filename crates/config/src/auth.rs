@@ -32,8 +32,9 @@ pub(crate) fn read(
     let before = reader.errors();
     let psk = psk::read(s, reader, name);
     let sha1 = s.flag(reader, "sha1").unwrap_or(false);
-    let own = certificates::read(s, reader, name, sha1);
+    let mut own = certificates::read(s, reader, name, sha1);
     let trusted = trust::read(s, reader, name, sha1, &own);
+    own.staple(reader, &trusted.policy.trust.anchors);
     let wrong = reader.errors() > before;
     let has_psk = s.has("secret") || s.has("secret_file");
     let has_own = s.has("certificate") || s.has("key");

@@ -25,6 +25,8 @@ pub(crate) struct Own {
     pub certificates: Vec<Arc<LocalCertificate>>,
     /// Certificates of CAs that came with them, which may help to find a peer's path.
     pub intermediates: Vec<Certificate>,
+    /// The path of an OCSP response about one of them, and where it is written.
+    staple: Option<(String, usize)>,
 }
 
 /// A signer, where its key is written, and whether a certificate of it was found.
@@ -87,8 +89,10 @@ pub(crate) fn read(s: &mut Section<'_, '_>, reader: &mut Reader<'_>, name: &str,
     if reader.errors() > before {
         return Own::default();
     }
-    let own = pair(s, reader, name, preference, &certificates, &keys);
-    staples(reader, own, staple)
+    Own {
+        staple,
+        ..pair(s, reader, name, preference, &certificates, &keys)
+    }
 }
 
 fn signer(key: PrivateKey, at: usize, path: &str) -> Key {
@@ -142,6 +146,7 @@ fn pair(
     Own {
         certificates: own.into_iter().map(|(one, _)| one).collect(),
         intermediates: known.into_iter().filter(Certificate::is_ca).collect(),
+        staple: None,
     }
 }
 
@@ -198,42 +203,6 @@ pub(crate) fn dates(reader: &mut Reader<'_>, at: usize, certificate: &Certificat
     }
 }
 
-/// Gives the response to the certificate that it is about.
-fn staples(reader: &mut Reader<'_>, mut own: Own, staple: Option<(String, usize)>) -> Own {
-    let Some((path, at)) = staple else {
-        return own;
-    };
-    let Some((shown, response)) = reader.file(at, "ocsp_response", &path) else {
-        return own;
-    };
-    let now = reader.now();
-    let mut why = "no issuer of our certificates is in certificate".to_string();
-    for one in &mut own.certificates {
-        let issuer = |leaf: &Certificate| {
-            let mut known = one.chain.iter().skip(1).chain(&own.intermediates);
-            known.find(|ca| ca.subject() == leaf.issuer()).cloned()
-        };
-        let Some((leaf, issuer)) = one.chain.first().and_then(|leaf| Some((leaf, issuer(leaf)?))) else {
-            continue;
-        };
-        match ocsp::status(&response, leaf, &issuer, None, now) {
-            Ok(None) => {
-                *one = Arc::new(LocalCertificate {
-                    staple: Some(response),
-                    ..(**one).clone()
-                });
-                return own;
-            }
-            Ok(Some(revoked)) => why = format!("certificate {leaf} is {revoked}"),
-            Err(error) => why = error.to_string(),
-        }
-    }
-    // It ages, and a peer that asks for it decides what its absence means.
-    let hint = "peers that ask for it get none; it is read again when the file changes";
-    reader.warning(at, format!("{shown}: {why}"), hint);
-    own
-}
-
 impl Own {
     /// Who we are by our first certificate: a domain name, an e-mail address or an address of it, else its subject.
     pub fn identity(&self) -> Option<Identity> {
@@ -262,5 +231,34 @@ impl Own {
                 reader.error(at, format!("local_id: {refusal}"), expected, "peers refuse any other");
             }
         }
+    }
+
+    /// Gives the OCSP response to the certificate that it is about; `cas` may have issued it.
+    pub fn staple(&mut self, reader: &mut Reader<'_>, cas: &[Certificate]) {
+        let Some((path, at)) = self.staple.take() else { return };
+        let Some((shown, response)) = reader.file(at, "ocsp_response", &path) else {
+            return;
+        };
+        let mut why = "the CA of our certificate is neither in certificate nor in ca".to_string();
+        for one in &mut self.certificates {
+            let Some(leaf) = one.chain.first() else { continue };
+            let known = one.chain.iter().skip(1).chain(&self.intermediates).chain(cas);
+            for issuer in known.filter(|ca| ca.subject() == leaf.issuer()) {
+                match ocsp::status(&response, leaf, issuer, None, reader.now()) {
+                    Ok(None) => {
+                        *one = Arc::new(LocalCertificate {
+                            staple: Some(response),
+                            ..(**one).clone()
+                        });
+                        return;
+                    }
+                    Ok(Some(revoked)) => why = format!("certificate {leaf} is {revoked}"),
+                    Err(error) => why = error.to_string(),
+                }
+            }
+        }
+        // It ages, and a peer that asks for it decides what its absence means.
+        let hint = "peers that ask for it get none; it is read again when the file changes";
+        reader.warning(at, format!("ocsp_response: {shown}: {why}"), hint);
     }
 }

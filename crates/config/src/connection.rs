@@ -134,6 +134,22 @@ pub(crate) fn read(name: &str, at: usize, mut s: Section<'_, '_>, reader: &mut R
     Some(Read { connection, at })
 }
 
+/// The credentials alone, of a connection that has this identity.
+pub(crate) fn credentials(
+    name: &str,
+    at: usize,
+    s: &mut Section<'_, '_>,
+    reader: &mut Reader<'_>,
+    identity: &Identity,
+) -> Option<Authentication> {
+    let versions = versions(s, reader);
+    let read = auth::read(name, at, versions, s, reader)?;
+    if read.auth.local.contains(&Method::Certificate) {
+        read.own.check_identity(reader, s.at_of("certificate"), identity);
+    }
+    Some(read.auth)
+}
+
 /// Names are written on command lines and in logs.
 pub(crate) fn check_name(name: &str, at: usize, reader: &mut Reader<'_>) {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);

@@ -65,12 +65,12 @@ impl Reader<'_> {
         entries.sort();
         let mut bundle = Bundle::default();
         for entry in entries {
-            // A directory of CAs has other things in it as well.
+            // A directory of CAs has other things in it as well, and one that is half written may become whole.
             let other = self.files.read(&entry).ok();
             if let Some(Ok(other)) = other.map(|octets| Bundle::read(&octets, None)) {
                 bundle.append(other);
-                self.watch(entry);
             }
+            self.watch(entry);
         }
         Some(Authorities {
             shown,

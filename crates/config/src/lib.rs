@@ -27,9 +27,10 @@ mod weak;
 use std::path::{Path, PathBuf};
 
 use handfast_auth::certificate::Time;
-use handfast_engine::policy::{Cookies, Policy, Ports};
+use handfast_engine::policy::{Authentication, Connection, Cookies, Policy, Ports};
 use toml::de::DeTable;
 
+pub use certificates::EXPIRES_SOON;
 pub use diagnostic::{Diagnostic, Diagnostics};
 
 use section::{Reader, Section};
@@ -99,8 +100,26 @@ pub struct Loaded {
     pub policy: Policy,
     /// What is allowed but probably not meant.
     pub warnings: Vec<Diagnostic>,
-    /// Files and directories with certificates and keys that it depends on.
+    /// Connections that use certificates or keys, and the files and directories where these are.
+    pub files: Vec<CredentialFiles>,
+}
+
+/// Where a connection's certificates and keys are.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CredentialFiles {
+    /// The connection's name.
+    pub connection: String,
+    /// Files and directories, those in a directory too.
     pub files: Vec<PathBuf>,
+}
+
+/// A connection's credentials, read again from their files.
+#[derive(Clone, Debug)]
+pub struct Credentials {
+    /// What they are now.
+    pub auth: Authentication,
+    /// What is allowed but probably not meant.
+    pub warnings: Vec<Diagnostic>,
 }
 
 /// Reads a configuration. `name` is its path, for messages, its permissions and the secret files beside it.
@@ -114,12 +133,19 @@ pub fn load(name: &str, text: &str, files: &dyn FileReader) -> Result<Loaded, Di
     }
     let mut root = Section::new(root.get_ref(), 0);
     let daemon = daemon::read(root.table(&mut reader, "daemon"), &mut reader);
-    let mut connections = vec![];
+    let (mut connections, mut files_of) = (vec![], vec![]);
     let mut none = !root.has("connection");
     if let Some(table) = root.table(&mut reader, "connection") {
         none = table.is_empty();
         for (name, at, section) in table.tables(&mut reader, "[connection.NAME]") {
             connections.extend(connection::read(&name, at, section, &mut reader));
+            let paths = std::mem::take(&mut reader.watched);
+            if !paths.is_empty() {
+                files_of.push(CredentialFiles {
+                    connection: name,
+                    files: paths,
+                });
+            }
         }
     }
     root.finish(&mut reader);
@@ -150,9 +176,42 @@ pub fn load(name: &str, text: &str, files: &dyn FileReader) -> Result<Loaded, Di
     Ok(Loaded {
         config: Config { daemon },
         policy,
-        files: std::mem::take(&mut reader.watched),
+        files: files_of,
         warnings: reader.into_diagnostics().0,
     })
+}
+
+/// Reads the certificates and keys of one connection of a configuration again, and nothing else. `text` is the
+/// configuration that is in force, and `connection` what it was read as. Returns also where the credentials are.
+///
+/// # Errors
+/// What is wrong with the files; certificates that are not of the connection's `local_id` are.
+pub fn credentials(
+    name: &str,
+    text: &str,
+    connection: &Connection,
+    files: &dyn FileReader,
+) -> (Vec<PathBuf>, Result<Credentials, Diagnostics>) {
+    let mut reader = Reader::new(name, text, files);
+    let (root, _) = DeTable::parse_recoverable(text);
+    let mut root = Section::new(root.get_ref(), 0);
+    let tables = root.table(&mut reader, "connection");
+    let tables = tables.map(|table| table.tables(&mut reader, "[connection.NAME]"));
+    let mut all = tables.into_iter().flatten();
+    let mut auth = None;
+    if let Some((name, at, mut section)) = all.find(|(name, ..)| *name == connection.name) {
+        auth = connection::credentials(&name, at, &mut section, &mut reader, &connection.local_id);
+    }
+    let paths = std::mem::take(&mut reader.watched);
+    let wrong = reader.has_errors();
+    let found = reader.into_diagnostics();
+    match auth.filter(|_| !wrong) {
+        Some(auth) => {
+            let warnings = found.0;
+            (paths, Ok(Credentials { auth, warnings }))
+        }
+        None => (paths, Err(found)),
+    }
 }
 
 /// The example of README.md, as a test.

@@ -17,6 +17,7 @@ impl FileReader for Files {
         match path.to_str().unwrap() {
             _ if pki.is_file() => Ok(std::fs::read(pki).unwrap()),
             "absent" => Err("no such file".into()),
+            "garbage" => Ok(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".to_vec()),
             "empty" => Ok(b"\n".to_vec()),
             "nothex" => Ok(b"0x12345".to_vec()),
             _ => Ok(b"a secret in a file\n".to_vec()),
