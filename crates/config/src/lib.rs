@@ -25,8 +25,10 @@ mod units;
 mod weak;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use handfast_auth::certificate::Time;
+use handfast_crypto::secret::Secret;
 use handfast_engine::policy::{Authentication, Connection, Cookies, Policy, Ports};
 use toml::de::DeTable;
 
@@ -100,6 +102,8 @@ pub struct Loaded {
     pub policy: Policy,
     /// What is allowed but probably not meant.
     pub warnings: Vec<Diagnostic>,
+    /// The text that it was read from, which may hold secrets.
+    pub text: Arc<Secret>,
     /// Connections that use certificates or keys, and the files and directories where these are.
     pub files: Vec<CredentialFiles>,
 }
@@ -176,6 +180,7 @@ pub fn load(name: &str, text: &str, files: &dyn FileReader) -> Result<Loaded, Di
     Ok(Loaded {
         config: Config { daemon },
         policy,
+        text: Arc::new(Secret::from(text.as_bytes())),
         files: files_of,
         warnings: reader.into_diagnostics().0,
     })
@@ -188,10 +193,12 @@ pub fn load(name: &str, text: &str, files: &dyn FileReader) -> Result<Loaded, Di
 /// What is wrong with the files; certificates that are not of the connection's `local_id` are.
 pub fn credentials(
     name: &str,
-    text: &str,
+    text: &Secret,
     connection: &Connection,
     files: &dyn FileReader,
 ) -> (Vec<PathBuf>, Result<Credentials, Diagnostics>) {
+    // It was text when it was read.
+    let text = std::str::from_utf8(text.as_bytes()).unwrap_or_default();
     let mut reader = Reader::new(name, text, files);
     let (root, _) = DeTable::parse_recoverable(text);
     let mut root = Section::new(root.get_ref(), 0);

@@ -7,6 +7,7 @@ pub mod commands;
 pub mod config_file;
 pub mod console;
 pub mod control;
+pub mod credentials;
 pub mod demo;
 pub mod keylog;
 pub mod logging;

@@ -5,13 +5,15 @@ use std::fmt::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use handfast_config::{DaemonConfig, Loaded};
+use handfast_config::{CredentialFiles, DaemonConfig, Loaded};
+use handfast_crypto::secret::Secret;
 use handfast_engine::policy::{Connection, Policy};
 use handfast_engine::reload::{Effect as OfSas, differences};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::config_file::{self, Unusable};
+use crate::credentials::{Renewal, Watch};
 
 /// When a changed setting counts.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
@@ -268,6 +270,9 @@ pub struct Settings {
     file: PathBuf,
     daemon: DaemonConfig,
     policy: Arc<Policy>,
+    /// The text of the file, as far as it is in force.
+    text: Arc<Secret>,
+    credentials: Vec<CredentialFiles>,
 }
 
 /// The file as it is now, not yet taken over.
@@ -284,6 +289,8 @@ impl Settings {
             file,
             daemon: loaded.config.daemon,
             policy: Arc::new(loaded.policy),
+            text: loaded.text,
+            credentials: loaded.files,
         }
     }
 
@@ -308,11 +315,29 @@ impl Settings {
     pub fn take(&mut self, fresh: Fresh) {
         let (mut policy, daemon) = (fresh.loaded.policy, fresh.loaded.config.daemon);
         policy.ports = self.policy.ports;
+        self.text = fresh.loaded.text;
+        self.credentials = fresh.loaded.files;
         self.policy = Arc::new(policy);
         self.daemon.half_open_limit = daemon.half_open_limit;
         self.daemon.half_open_per_address = daemon.half_open_per_address;
         self.daemon.cookies = daemon.cookies;
         self.daemon.mtu = daemon.mtu;
+    }
+
+    /// Looks at the certificate files from now on.
+    pub fn watch(&self) -> Watch {
+        Watch::new(&self.file, self.text.clone(), &self.policy, &self.credentials)
+    }
+
+    /// Takes over credentials that were renewed. Nothing else changes.
+    pub fn renew(&mut self, renewal: &Renewal) {
+        let mut policy = (*self.policy).clone();
+        for connection in &mut policy.connections {
+            if connection.name == renewal.connection {
+                *connection = Arc::new(renewal.applied(connection));
+            }
+        }
+        self.policy = Arc::new(policy);
     }
 
     /// The answer to whoever asked for it.

@@ -13,8 +13,10 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use crate::cli::{self, RunOptions};
 use crate::commands;
 use crate::control::{Call, Request, Server};
+use crate::credentials::{Renewal, Watch, expiry};
 use crate::keylog::KeyLogWriter;
 use crate::logging::{self, EventLog};
+use crate::net::clock::certificate_time;
 use crate::net::raw_esp::RawEsp;
 use crate::net::routes::{RouteSettings, Routes, remove_leftovers};
 use crate::net::tun::{Tun, TunSettings};
@@ -75,6 +77,7 @@ struct Daemon {
     edges: Edges,
     tun: Tun,
     settings: Settings,
+    watch: Watch,
     routes: Routes,
     control: Server,
     answers: UnboundedReceiver<(Ticket, Answer)>,
@@ -93,6 +96,7 @@ enum Wake {
     Deadline,
     Stop,
     Reload,
+    Renewed(Renewal),
 }
 
 impl Daemon {
@@ -159,6 +163,7 @@ impl Daemon {
                 events: vec![],
             },
             tun,
+            watch: loaded.watch(),
             settings: loaded,
             routes,
             control,
@@ -208,6 +213,10 @@ impl Daemon {
                 // Asked twice: now.
                 Wake::Stop => return Ok(()),
                 Wake::Reload => drop(self.reload(false).await),
+                Wake::Renewed(renewal) => {
+                    self.settings.renew(&renewal);
+                    self.feed(Input::Policy(self.settings.policy())).await;
+                }
             }
             Traffic::early(&self.tun, &mut self.core.plane);
             self.core.plane_events(now(), &mut self.edges);
@@ -227,6 +236,7 @@ impl Daemon {
             _ = hangup.recv() => Wake::Reload,
             Some((ticket, answer)) = self.answers.recv() => Wake::Answer(ticket, answer),
             call = self.control.next() => Wake::Call(call),
+            renewal = self.watch.next() => Wake::Renewed(renewal),
             () = tokio::time::sleep(until(deadline)) => Wake::Deadline,
             _ = self.edges.udp.readable() => Wake::Packets,
             _ = self.edges.raw.readable() => Wake::Packets,
@@ -255,7 +265,9 @@ impl Daemon {
     async fn on_call(&mut self, call: Call) {
         let command = match call.request {
             Request::Status {} => {
-                let status = self.core.status(now());
+                let mut status = self.core.status(now());
+                let connections = &self.settings.policy().connections;
+                status.certificates = expiry::status(connections, &status.ike_sas, certificate_time());
                 call.reply.send(serde_json::json!({ "ok": true, "status": status }));
                 return;
             }
@@ -283,6 +295,7 @@ impl Daemon {
             reload::log(&read);
             if let Ok(fresh) = read {
                 self.settings.take(fresh);
+                self.watch = self.settings.watch();
                 // The device's MTU may have changed.
                 self.core.routes_changed = true;
                 self.feed(Input::Policy(self.settings.policy())).await;

@@ -1,8 +1,9 @@
 //! Tables for people.
 
 use comfy_table::{ContentArrangement, Table, presets};
+use handfast_auth::certificate::Time;
 use handfast_store::refusals::{RefusalFacts, RefusalStatus};
-use handfast_store::status::Status;
+use handfast_store::status::{CertificateStatus, Status};
 use serde_json::Value;
 
 fn table() -> Table {
@@ -96,6 +97,10 @@ pub fn status_table(status: &Status) -> String {
     } else {
         table.to_string()
     };
+    if !status.certificates.is_empty() {
+        out.push('\n');
+        out.push_str(&certificates(&status.certificates));
+    }
     if !status.refusals.is_empty() {
         out.push_str("\nRefused lately:");
     }
@@ -103,6 +108,40 @@ pub fn status_table(status: &Status) -> String {
         out.push_str(&format!("\n{}", refused(refusal)));
     }
     out
+}
+
+/// What expires when.
+fn certificates(list: &[CertificateStatus]) -> String {
+    let mut table = table();
+    table.set_header(["certificate", "", "issuer", "expires", "connections"]);
+    for one in list {
+        let whose = match one.kind.as_str() {
+            "own" => "ours",
+            "ca" => "CA",
+            _ => "the peer's",
+        };
+        table.add_row([
+            one.subject.clone(),
+            whose.to_string(),
+            one.issuer.clone().unwrap_or_else(|| "-".into()),
+            end(one),
+            one.connections.join(" "),
+        ]);
+    }
+    table.to_string()
+}
+
+/// When it expires, and how long that is from now.
+fn end(one: &CertificateStatus) -> String {
+    let (Some(end), Some(left)) = (one.not_after, one.expires_in_s) else {
+        return "-".into();
+    };
+    let left = match left {
+        ..0 => "expired".into(),
+        0..172_800 => format!("in {} h", left / 3600),
+        _ => format!("in {} days", left / 86_400),
+    };
+    format!("{}\n{left}", Time(end))
 }
 
 /// A refusal for people: who, when, and what to compare.
@@ -226,6 +265,24 @@ mod tests {
     }
 
     #[test]
+    fn certificates_stand_below_with_their_end() {
+        let mut status = example();
+        assert!(!status.certificates.is_empty(), "the example has none");
+        let table = status_table(&status);
+        let flat: Vec<&str> = table.split_whitespace().collect();
+        let flat = flat.join(" ");
+        for one in &status.certificates {
+            for text in one.connections.iter().chain([&one.subject]) {
+                assert!(flat.contains(text.as_str()), "no {text} in\n{table}");
+            }
+        }
+        assert!(flat.contains("2027-01-15") && flat.contains("in 20 days"), "{table}");
+        assert!(flat.contains("expired"), "{table}");
+        status.certificates.clear();
+        assert!(!status_table(&status).contains("issuer"));
+    }
+
+    #[test]
     fn long_lines_are_broken_between_words() {
         let words = vec!["word"; 60].join(" ");
         let lines = wrapped(&words, 18);
@@ -244,6 +301,7 @@ mod tests {
             version: 1,
             ike_sas: vec![],
             refusals: vec![],
+            certificates: vec![],
         };
         assert_eq!(status_table(&none), "No connection is configured.");
     }

@@ -2,6 +2,8 @@
 //!
 //! Both the engine, which acts on it, and whoever tells people of it ask here, so that what is told is what is done.
 
+mod credentials;
+
 use std::fmt::Display;
 use std::time::Duration;
 
@@ -55,7 +57,7 @@ pub fn differences(before: &Connection, after: &Connection) -> Vec<Difference> {
                 local: prove,
                 remote: accept,
                 psk,
-                // A renewed certificate or another CA counts from the next authentication on.
+                // Below: they count from the next authentication on.
                 certificates: _,
                 peers: _,
                 // So do other credentials.
@@ -93,6 +95,7 @@ pub fn differences(before: &Connection, after: &Connection) -> Vec<Difference> {
     }
     list.add("auth", renew, prove, &after.auth.local, |l| join(l));
     list.add("remote_auth", renew, accept, &after.auth.remote, |l| join(l));
+    list.credentials(&before.auth, &after.auth);
     list.add("ike", renew, ike, &after.ike, |l| join(l));
     let udp = |u: &UdpEncapsulation| match u {
         UdpEncapsulation::Auto => "auto".into(),

@@ -22,6 +22,36 @@ pub struct Status {
     /// What was refused lately, the latest first.
     #[serde(default)]
     pub refusals: Vec<RefusalStatus>,
+    /// Certificates, the one that expires first first.
+    #[serde(default)]
+    pub certificates: Vec<CertificateStatus>,
+}
+
+/// A certificate and its end.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct CertificateStatus {
+    /// "own", "ca", or "peer": one that an established peer proved itself with, or that is configured as a peer's.
+    pub kind: String,
+    /// Whom it is about; of a raw public key of a peer, that it is one.
+    pub subject: String,
+    /// Who issued it; of what a peer proved itself with, the CA that is trusted. Null for a raw public key.
+    pub issuer: Option<String>,
+    /// When it expires, in seconds since 1970; of what a peer proved itself with, when the first of its path does. Null
+    /// for a raw public key.
+    pub not_after: Option<i64>,
+    /// Seconds until then, negative after it.
+    pub expires_in_s: Option<i64>,
+    /// Connections that use it.
+    pub connections: Vec<String>,
+}
+
+impl CertificateStatus {
+    /// Adds a connection.
+    pub fn used_by(&mut self, connection: &str) {
+        if !self.connections.iter().any(|name| name == connection) {
+            self.connections.push(connection.into());
+        }
+    }
 }
 
 /// An IKE SA, or a configured connection that is not up.
@@ -85,7 +115,7 @@ pub struct AuthStatus {
     /// The peer.
     pub remote: Option<String>,
     /// What the peer's certificate says, if it has one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub peer_certificate: Option<CertificateFacts>,
     /// Who the peer proved to be in Kerberos.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -171,6 +201,7 @@ pub fn status(snapshot: &SaSnapshot, now_ms: u64, counters: &dyn Fn(u64) -> Opti
         version: STATUS_VERSION,
         ike_sas,
         refusals: vec![],
+        certificates: vec![],
     }
 }
 

@@ -1,9 +1,9 @@
 //! The shape of `handfast status --json` is a promise: it is compared with a file.
 #![allow(clippy::unwrap_used)]
 
-use handfast_store::delta::{ChildFacts, DownFacts, End, IkeSaFacts, SaDelta, SaId};
+use handfast_store::delta::{CertificateFacts, ChildFacts, DownFacts, End, IkeSaFacts, SaDelta, SaId};
 use handfast_store::refusals::{RefusalFacts, Refusals};
-use handfast_store::status::{Status, TrafficCounters, status};
+use handfast_store::status::{CertificateStatus, Status, TrafficCounters, status};
 use handfast_store::{MemoryStore, SaStore};
 
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/status-v1.json");
@@ -30,7 +30,11 @@ fn established(id: u64) -> IkeSaFacts {
         proposal: "aes256gcm16-prfsha384-ecp384".into(),
         auth_local: "psk".into(),
         auth_remote: "psk".into(),
-        peer_certificate: None,
+        peer_certificate: Some(CertificateFacts {
+            subject: "CN=b.example.net".into(),
+            anchor: Some("CN=Example CA".into()),
+            not_after: Some(1_798_331_400),
+        }),
         peer_principal: None,
         nat_local: true,
         nat_remote: false,
@@ -149,6 +153,33 @@ fn example() -> Status {
         },
     );
     example.refusals = refusals.status(62_499);
+    let certificate = |kind: &str, subject: &str, issuer: &str, left: i64, connections: &[&str]| CertificateStatus {
+        kind: kind.into(),
+        subject: subject.into(),
+        issuer: Some(issuer.into()),
+        not_after: Some(1_798_286_400 + left),
+        expires_in_s: Some(left),
+        connections: connections.iter().map(ToString::to_string).collect(),
+    };
+    example.certificates = vec![
+        certificate("own", "CN=old.example.net", "CN=Old CA", -3600, &["backup"]),
+        certificate("peer", "CN=b.example.net", "CN=Example CA", 45_000, &["office"]),
+        certificate(
+            "own",
+            "CN=a.example.net",
+            "CN=Example CA",
+            20 * 86_400,
+            &["branch", "office"],
+        ),
+        CertificateStatus {
+            kind: "peer".into(),
+            subject: "raw public key".into(),
+            issuer: None,
+            not_after: None,
+            expires_in_s: None,
+            connections: vec!["roadwarriors".into()],
+        },
+    ];
     example
 }
 

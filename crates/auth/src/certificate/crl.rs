@@ -28,6 +28,14 @@ pub struct Crl {
     unknown_critical: bool,
 }
 
+impl PartialEq for Crl {
+    fn eq(&self, other: &Self) -> bool {
+        self.der == other.der
+    }
+}
+
+impl Eq for Crl {}
+
 /// What a list covers (issuingDistributionPoint).
 #[derive(Clone, Copy, Default)]
 struct Scope {

@@ -13,7 +13,7 @@ use super::x509::Certificate;
 pub use refusal::{PathRefusal, Reason};
 
 /// Whom we trust, and what we know of others.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Trust {
     /// Trusted certificates: CAs, also such that another CA signed; or a peer's very own certificate.
     pub anchors: Vec<Certificate>,

@@ -35,7 +35,7 @@ pub struct LocalCertificate {
 }
 
 /// Whom we accept as a peer that has a certificate.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct PeerPolicy {
     /// Whom we trust.
     pub trust: Trust,
@@ -53,6 +53,17 @@ pub struct PeerPolicy {
     /// Bounds of the search for a path.
     pub limits: Limits,
 }
+
+impl PartialEq for LocalCertificate {
+    /// Whether both prove the same, and in the same way.
+    fn eq(&self, other: &Self) -> bool {
+        self.chain == other.chain
+            && self.signer.public_key() == other.signer.public_key()
+            && (self.preference, &self.staple) == (other.preference, &other.staple)
+    }
+}
+
+impl Eq for LocalCertificate {}
 
 /// More authorities in certificate requests than these are not looked at (RFC 7296 section 3.7 sets no bound).
 const MOST_REQUESTED: usize = 1024;
