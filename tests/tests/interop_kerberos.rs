@@ -184,12 +184,15 @@ fn without_a_kdc_it_is_our_own_trouble_until_the_kdc_is_back() {
         );
     }
     // A responder needs none.
-    assert_eq!(
-        r.ask(&json!({"do": "ready", "with": accepting(&kdc, B, A)})),
-        json!({"ready": true})
-    );
+    let of_b = r.ask(&json!({"do": "ready", "with": accepting(&kdc, B, A)}));
+    assert_eq!(of_b["ready"], "host/b.ike.test@IKE.TEST", "{of_b}");
     kdc.resume();
-    assert_eq!(i.ask(&ready), json!({"ready": true}));
+    let of_a = i.ask(&ready);
+    assert_eq!(of_a["ready"], "host/a.ike.test@IKE.TEST", "{of_a}");
+    assert!(
+        of_a["lifetime"].as_u64().is_some_and(|s| s > 30_000 && s <= 36_000),
+        "{of_a}"
+    );
     let first = i.initiate(options.clone());
     let second = r.accept(&token(&first), accepting(&kdc, B, A));
     complete(&i.step(&token(&second)), B);
@@ -224,7 +227,13 @@ fn without_credentials_it_is_our_own_trouble() {
     refused(&i.ask(&ready(&nowhere)), "no-credentials", true, "/nonexistent/keytab");
     let other = with(accepting(&kdc, B, A), "principal", "host/c.ike.test");
     refused(&i.ask(&ready(&other)), "no-credentials", true, "host/c.ike.test");
-    assert_eq!(i.ask(&ready(&accepting(&kdc, B, A))), json!({"ready": true}));
+    let of_b = i.ask(&ready(&accepting(&kdc, B, A)));
+    assert_eq!(of_b["ready"], "host/b.ike.test@IKE.TEST", "{of_b}");
+    // Without a principal, the keytab's first.
+    let mut nameless = towards(&kdc, A, B);
+    nameless.as_object_mut().unwrap().remove("principal");
+    let of_a = i.ask(&ready(&nameless));
+    assert_eq!(of_a["ready"], "host/a.ike.test@IKE.TEST", "{of_a}");
 }
 
 #[test]
@@ -351,6 +360,21 @@ fn a_stale_keytab_and_a_rotated_one() {
     let second = r.accept(&token(&first), stale);
     complete(&second, A);
     complete(&i.step(&token(&second)), B);
+    // An initiator that has a ticket of before, and a responder that has only the new key.
+    let mut i = kdc.peer(PEER);
+    i.initiate(towards(&kdc, A, B));
+    let newest = kdc.dir().join("newest.keytab");
+    kdc.new_key(B, &newest);
+    let only_new = with(accepting(&kdc, B, A), "keytab", newest.to_str());
+    let first = i.initiate(towards(&kdc, A, B));
+    refused(
+        &r.accept(&token(&first), only_new.clone()),
+        "stale-keytab",
+        false,
+        "kvno 3",
+    );
+    let first = i.initiate(with(towards(&kdc, A, B), "fresh", true));
+    complete(&r.accept(&token(&first), only_new), A);
     // A new key for a: the initiator's keytab is stale, which its own KDC tells it.
     kdc.new_key(A, &kdc.dir().join("fresh-a.keytab"));
     let mut i = kdc.peer(PEER);

@@ -28,9 +28,9 @@ pub mod principal;
 pub mod question;
 
 pub use credentials::{Credentials, LocalKerberos};
-pub use error::{ErrorKind, GssError, Origin};
+pub use error::{ErrorKind, GssError, Origin, Reading};
 pub use library::Kerberos;
-pub use mechanism::{Context, Facts, Flags, Mechanism, Step};
+pub use mechanism::{Context, Facts, Flags, Mechanism, Ready, Step};
 pub use negotiation::{Established, Negotiation, Progress};
 pub use pattern::{PeerPrincipals, PrincipalPattern, PrincipalRefusal};
 pub use principal::{Principal, PrincipalError, Target};

@@ -77,6 +77,11 @@ Exit status: 0 done, 1 no daemon, 2 the file has mistakes and nothing was change
         #[command(subcommand)]
         command: crate::pki::PkiCommand,
     },
+    /// See whether this host can use Kerberos, and if not, why
+    Kerberos {
+        #[command(subcommand)]
+        command: crate::kerberos::KerberosCommand,
+    },
     /// Print the man page
     #[command(hide = true)]
     Man,
@@ -225,6 +230,7 @@ pub fn main() -> ExitCode {
         Cmd::Status(options) => commands::status(&options),
         Cmd::Check { file } => commands::check(&file),
         Cmd::Pki { command } => crate::pki::run(command),
+        Cmd::Kerberos { command } => crate::kerberos::run(command),
         Cmd::Man => print(|out| crate::man::render(Cli::command(), out)),
         Cmd::Completions { shell } => print(|out| {
             clap_complete::generate(shell, &mut Cli::command(), "handfast", out);

@@ -9,6 +9,7 @@ pub mod console;
 pub mod control;
 pub mod credentials;
 pub mod demo;
+pub mod kerberos;
 pub mod keylog;
 pub mod logging;
 pub mod man;

@@ -20,6 +20,9 @@ pub fn render(mut command: Command, out: &mut dyn io::Write) -> io::Result<()> {
         .filter(|s| !s.is_hide_set() && s.get_name() != "help")
     {
         subcommand(sub, out)?;
+        for nested in sub.get_subcommands().filter(|s| s.get_name() != "help") {
+            subcommand(nested, out)?;
+        }
     }
     page.render_extra_section(out)
 }
@@ -30,9 +33,12 @@ fn subcommand(command: &Command, out: &mut dyn io::Write) -> io::Result<()> {
     let (mut synopsis, mut options) = (vec![], vec![]);
     page.render_synopsis_section(&mut synopsis)?;
     page.render_options_section(&mut options)?;
-    writeln!(out, ".SS {}", command.get_name())?;
+    // "pki ca", not "ca".
+    let name = command.get_bin_name().unwrap_or(command.get_name());
+    writeln!(out, ".SS {}", name.trim_start_matches("handfast "))?;
     out.write_all(&without_heading(&synopsis))?;
-    writeln!(out, ".PP\n{about}.")?;
+    let end = if about.ends_with('?') { "" } else { "." };
+    writeln!(out, ".PP\n{about}{end}")?;
     out.write_all(&without_heading(&options))
 }
 

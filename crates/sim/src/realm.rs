@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use handfast_auth::kerberos::{
-    Context, Credentials, ErrorKind, Facts, Flags, GssError, LocalKerberos, Mechanism, PeerPrincipals, Principal, Step,
-    Target,
+    Context, Credentials, ErrorKind, Facts, Flags, GssError, LocalKerberos, Mechanism, PeerPrincipals, Principal,
+    Ready, Role, Step, Target,
 };
 use handfast_engine::policy::Kerberos;
 use handfast_wire::v1::gss::IdentityEncoding;
@@ -83,6 +83,15 @@ impl Realm {
 }
 
 impl Mechanism for Realm {
+    fn ready(&self, own: &Credentials, _: Role) -> Result<Ready, GssError> {
+        self.context(own, None)?;
+        let no_name = || GssError::local(ErrorKind::NoCredentials, "looking for credentials", "no principal");
+        Ok(Ready {
+            principal: own.principal.clone().ok_or_else(no_name)?,
+            lifetime: 3600,
+        })
+    }
+
     fn initiate(&self, own: &Credentials, target: &Target, _: Flags) -> Result<Box<dyn Context>, GssError> {
         self.context(own, Some(target))
     }

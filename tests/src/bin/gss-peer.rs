@@ -5,6 +5,7 @@
 //! `{"do":"raw","with":{…}}` (the initiator's token, without our rules),
 //! `{"do":"step","token":"HEX"}`, `{"do":"wrap","data":"HEX"}`, `{"do":"unwrap","token":"HEX","expected":32}`,
 //! `with`: `keytab`, `principal`, `ccache`, `rcache`, `target`, `peers` (an array), `flags` (a number),
+//! `fresh` (tickets),
 //! `library`.
 
 use std::io::{BufRead, stdin};
@@ -48,10 +49,15 @@ impl Side {
                     Ok(local) => self.take(GssQuestion::ready(&local, role)),
                 })
             }
-            Some("initiate") => Ok(match local(with)? {
-                Err(error) => told(&error),
-                Ok(local) => self.take(GssQuestion::initiate(&local)),
-            }),
+            Some("initiate") => {
+                let fresh = with["fresh"].as_bool() == Some(true);
+
+                Ok(match local(with)? {
+                    Err(error) => told(&error),
+                    Ok(local) if fresh => self.take(GssQuestion::initiate_afresh(&local)),
+                    Ok(local) => self.take(GssQuestion::initiate(&local)),
+                })
+            }
             Some("raw") => {
                 // What the library makes, whether or not our rules would have it.
                 let local = local(with)?.map_err(|error| error.to_string())?;
@@ -97,7 +103,7 @@ impl Side {
 
     fn take(&mut self, question: GssQuestion) -> Value {
         match question.answer() {
-            GssAnswer::Ready(Ok(())) => json!({"ready": true}),
+            GssAnswer::Ready(Ok(ready)) => json!({"ready": ready.principal.to_string(), "lifetime": ready.lifetime}),
             GssAnswer::Ready(Err(error)) | GssAnswer::Progress(Err(error)) => told(&error),
             GssAnswer::Progress(Ok(Progress::Continue { token, negotiation })) => {
                 self.negotiation = Some(negotiation);

@@ -93,6 +93,11 @@ functions! {
     fn gss_unwrap(*mut u32, Handle, *const Buffer, *mut Buffer, *mut c_int, *mut u32) -> u32;
     fn gss_display_status(*mut u32, u32, c_int, *const Oid, *mut u32, *mut Buffer) -> u32;
     fn gss_release_buffer(*mut u32, *mut Buffer) -> u32;
+    // Of libkrb5, which MIT's library brings along; the loader finds them through it.
+    fn krb5_init_context(*mut Handle) -> i32;
+    fn krb5_free_context(Handle) -> ();
+    fn krb5_cc_resolve(Handle, *const c_char, *mut Handle) -> i32;
+    fn krb5_cc_destroy(Handle, Handle) -> i32;
 }
 
 /// 1.2.840.113554.1.2.2: Kerberos V5 (RFC 1964 section 1).
@@ -107,6 +112,8 @@ const CONTINUE_NEEDED: u32 = 1;
 const ERRORS: u32 = 0xffff_0000;
 /// GSS_S_FAILURE.
 const UNSPECIFIED: u32 = 13 << 16;
+/// GSS_S_NO_CRED.
+const NO_CREDENTIALS: u32 = 7 << 16;
 const GSS_CODE: c_int = 1;
 const MECHANISM_CODE: c_int = 2;
 
@@ -155,6 +162,23 @@ impl Api {
         }))
     }
 
+    /// Destroys a credential cache, if there is one of this name.
+    pub(super) fn destroy_cache(&self, name: &CString) {
+        let (mut context, mut cache) = (null_mut(), null_mut());
+        // SAFETY: `context` is a live local, and holds a context only if this succeeds.
+        if unsafe { (self.functions.krb5_init_context)(&mut context) } != 0 {
+            return;
+        }
+        // SAFETY: the context is live until it is freed here; the cache is one only if it was resolved, and destroying it
+        // frees it.
+        unsafe {
+            if (self.functions.krb5_cc_resolve)(context, name.as_ptr(), &mut cache) == 0 {
+                (self.functions.krb5_cc_destroy)(context, cache);
+            }
+            (self.functions.krb5_free_context)(context);
+        }
+    }
+
     /// The outcome of a call, with its words if it failed.
     fn check(&self, major: u32, minor: u32) -> Result<u32, Failure> {
         if major & ERRORS == 0 {
@@ -166,8 +190,9 @@ impl Api {
         let words = match (minor, major & ERRORS) {
             (0, UNSPECIFIED) => "the library says no more than that it failed".to_owned(),
             (0, _) => self.words(major, GSS_CODE),
-            // "Unspecified GSS failure. Minor code may provide more information."
-            (_, UNSPECIFIED) => mechanism,
+            // "Unspecified GSS failure. Minor code may provide more information." and "No credentials were supplied, or
+            // the credentials were unavailable or inaccessible" add nothing.
+            (_, UNSPECIFIED | NO_CREDENTIALS) => mechanism,
             _ => format!("{}: {mechanism}", self.words(major, GSS_CODE)),
         };
         Err(Failure { major, minor, words })
@@ -256,14 +281,18 @@ pub(super) struct Name {
 unsafe impl Send for Name {}
 
 impl Name {
+    fn none(api: &Arc<Api>) -> Self {
+        Self {
+            api: api.clone(),
+            handle: null_mut(),
+        }
+    }
+
     pub(super) fn import(api: &Arc<Api>, text: &str, kind: &'static [u8]) -> Result<Self, Failure> {
         let mut text = text.as_bytes().to_vec();
         let (text, kind) = (input(&mut text), oid(kind));
         let mut minor = 0;
-        let mut name = Self {
-            api: api.clone(),
-            handle: null_mut(),
-        };
+        let mut name = Self::none(api);
         // SAFETY: every pointer is to a live local; the name is released by `Drop`.
         let major = unsafe { (api.functions.gss_import_name)(&mut minor, &text, &kind, &mut name.handle) };
         api.check(major, minor)?;
@@ -355,10 +384,7 @@ impl Cred {
     /// Whose they are, and for how many seconds. An initiator's are fetched from the KDC by this.
     pub(super) fn inquire(&self) -> Result<(Name, u32), Failure> {
         let (mut minor, mut lifetime) = (0, 0);
-        let mut name = Name {
-            api: self.api.clone(),
-            handle: null_mut(),
-        };
+        let mut name = Name::none(&self.api);
         // SAFETY: the handle is live; the name is released by its `Drop`; what is not asked for is null.
         let major = unsafe {
             (self.api.functions.gss_inquire_cred)(
@@ -476,11 +502,7 @@ impl SecContext {
     }
 
     pub(super) fn inquire(&self) -> Result<Inquired, Failure> {
-        let name = || Name {
-            api: self.api.clone(),
-            handle: null_mut(),
-        };
-        let (mut source, mut target) = (name(), name());
+        let (mut source, mut target) = (Name::none(&self.api), Name::none(&self.api));
         let (mut minor, mut flags, mut lifetime, mut open) = (0, 0, 0, 0);
         let mut mechanism: *mut Oid = null_mut();
         // SAFETY: the handle is a context, or null, which the library refuses. The names are released by their `Drop`;

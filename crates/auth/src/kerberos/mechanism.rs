@@ -5,9 +5,16 @@ use std::fmt;
 use super::credentials::Credentials;
 use super::error::GssError;
 use super::principal::{Principal, Target};
+use super::question::Role;
 
 /// Makes contexts of Kerberos.
 pub trait Mechanism: fmt::Debug + Send + Sync {
+    /// Looks for the credentials of a role. An initiator's first ticket is fetched, unless it is here already.
+    ///
+    /// # Errors
+    /// Why there are none.
+    fn ready(&self, own: &Credentials, role: Role) -> Result<Ready, GssError>;
+
     /// Begins as initiator. Reads files; may talk to the KDC.
     ///
     /// # Errors
@@ -19,6 +26,12 @@ pub trait Mechanism: fmt::Debug + Send + Sync {
     /// # Errors
     /// Why there are no credentials.
     fn accept(&self, own: &Credentials) -> Result<Box<dyn Context>, GssError>;
+
+    /// Forgets the tickets that it keeps in memory for these credentials, so that the next are fresh. Those of a
+    /// configured cache stay.
+    fn forget(&self, own: &Credentials) {
+        let _ = own;
+    }
 }
 
 /// A security context on its way to completion, or there.
@@ -46,6 +59,16 @@ pub trait Context: fmt::Debug + Send {
     /// # Errors
     /// If the token is not the peer's, or is an old one.
     fn unwrap(&mut self, token: &[u8]) -> Result<Vec<u8>, GssError>;
+}
+
+/// Credentials that are there.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Ready {
+    /// Whose they are: our name in the identity attribute. A responder's are of any principal in its keytab, the first
+    /// of which this is, unless one is configured.
+    pub principal: Principal,
+    /// Seconds until an initiator's first ticket ends.
+    pub lifetime: u32,
 }
 
 /// The outcome of a step.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::credentials::LocalKerberos;
 use super::error::{ErrorKind, GssError};
+use super::mechanism::Ready;
 use super::negotiation::{MOST_TOKEN_OCTETS, Negotiation, Progress};
 
 /// Our side of a context, which is our side of the exchange.
@@ -22,16 +23,23 @@ pub struct GssQuestion(What);
 
 enum What {
     Ready(Arc<LocalKerberos>, Role),
-    Initiate(Arc<LocalKerberos>),
+    Initiate(Arc<LocalKerberos>, Tickets),
     Accept(Arc<LocalKerberos>, Vec<u8>),
     Step(Box<Negotiation>, Vec<u8>),
+}
+
+/// Which tickets an initiator uses.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Tickets {
+    Kept,
+    Fresh,
 }
 
 /// Its answer.
 #[derive(Debug)]
 pub enum GssAnswer {
     /// To [`GssQuestion::ready`].
-    Ready(Result<(), GssError>),
+    Ready(Result<Ready, GssError>),
     /// To the others.
     Progress(Result<Progress, GssError>),
 }
@@ -43,9 +51,16 @@ impl GssQuestion {
         Self(What::Ready(Arc::clone(local), role))
     }
 
-    /// The initiator's first token: a ticket for the configured target.
+    /// The initiator's first token: a ticket for the configured target. Tickets that are here already are used until they
+    /// end, which needs no KDC.
     pub fn initiate(local: &Arc<LocalKerberos>) -> Self {
-        Self(What::Initiate(Arc::clone(local)))
+        Self(What::Initiate(Arc::clone(local), Tickets::Kept))
+    }
+
+    /// The same with new tickets. A peer whose key was changed cannot open a ticket from before that, and only says that
+    /// it failed: so after a failure, the next attempt is made with these.
+    pub fn initiate_afresh(local: &Arc<LocalKerberos>) -> Self {
+        Self(What::Initiate(Arc::clone(local), Tickets::Fresh))
     }
 
     /// The responder's answer to the initiator's first token.
@@ -60,46 +75,38 @@ impl GssQuestion {
 
     /// Whether its answer can depend on the KDC. The others read files at most.
     pub fn asks_kdc(&self) -> bool {
-        matches!(self.0, What::Initiate(_) | What::Ready(_, Role::Initiator))
+        matches!(self.0, What::Initiate(..) | What::Ready(_, Role::Initiator))
     }
 
     /// Asks the library: blocks, perhaps for long.
     pub fn answer(self) -> GssAnswer {
         match self.0 {
-            What::Ready(local, role) => GssAnswer::Ready(ready(&local, role)),
-            What::Initiate(local) => GssAnswer::Progress(initiate(local)),
+            What::Ready(local, role) => GssAnswer::Ready(local.mechanism.ready(&local.credentials, role)),
+            What::Initiate(local, tickets) => GssAnswer::Progress(initiate(local, tickets)),
             What::Accept(local, token) => GssAnswer::Progress(accept(local, &token)),
             What::Step(negotiation, token) => GssAnswer::Progress(negotiation.step(&token)),
         }
     }
 
-    /// Its answer where nobody could be asked.
-    pub fn fail(&self, error: GssError) -> GssAnswer {
+    /// What makes its answer where nobody could be asked, or none came in time.
+    pub fn failure(&self) -> fn(GssError) -> GssAnswer {
         match self.0 {
-            What::Ready(..) => GssAnswer::Ready(Err(error)),
-            _ => GssAnswer::Progress(Err(error)),
+            What::Ready(..) => |error| GssAnswer::Ready(Err(error)),
+            _ => |error| GssAnswer::Progress(Err(error)),
         }
     }
 }
 
-fn ready(local: &LocalKerberos, role: Role) -> Result<(), GssError> {
-    match role {
-        Role::Initiator => first(local).map(drop),
-        Role::Responder => local.mechanism.accept(&local.credentials).map(drop),
+fn initiate(local: Arc<LocalKerberos>, tickets: Tickets) -> Result<Progress, GssError> {
+    if tickets == Tickets::Fresh {
+        local.mechanism.forget(&local.credentials);
     }
-}
-
-fn initiate(local: Arc<LocalKerberos>) -> Result<Progress, GssError> {
-    let context = first(&local)?;
-    Negotiation::new(local, Role::Initiator, context).start()
-}
-
-fn first(local: &LocalKerberos) -> Result<Box<dyn super::Context>, GssError> {
     let target = local.target.as_ref().ok_or_else(|| {
         let words = "this connection does not say whom to ask a ticket for";
         GssError::local(ErrorKind::Other, "beginning", words)
     })?;
-    local.mechanism.initiate(&local.credentials, target, local.flags)
+    let context = local.mechanism.initiate(&local.credentials, target, local.flags)?;
+    Negotiation::new(local, Role::Initiator, context).start()
 }
 
 fn accept(local: Arc<LocalKerberos>, token: &[u8]) -> Result<Progress, GssError> {

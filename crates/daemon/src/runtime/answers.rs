@@ -6,6 +6,7 @@ use handfast_crypto::transform::Group;
 use handfast_engine::{Answer, Question, Ticket};
 use tokio::sync::mpsc::UnboundedSender;
 
+use super::kerberos::KerberosThreads;
 use crate::net;
 
 /// The system's randomness.
@@ -69,6 +70,7 @@ fn respond(group: &dyn KeyAgreement, peer: &[u8]) -> Result<(Vec<u8>, handfast_c
 /// Answers in the background; the answer comes through `done`.
 pub fn answer_later(
     provider: &'static Provider,
+    kerberos: &KerberosThreads,
     ticket: Ticket,
     question: Question,
     done: UnboundedSender<(Ticket, Answer)>,
@@ -79,6 +81,12 @@ pub fn answer_later(
             let found = net::resolve(&name).await.map_err(|e| e.to_string());
             done.send((ticket, Answer::Addresses(found))).ok();
         })),
+        Question::Gss(question) => {
+            let kerberos = kerberos.clone();
+            drop(tokio::spawn(async move {
+                done.send((ticket, Answer::Gss(kerberos.ask(*question).await))).ok();
+            }));
+        }
         question => drop(tokio::task::spawn_blocking(move || {
             done.send((ticket, answer(provider, question, 0))).ok();
         })),

@@ -16,6 +16,7 @@ use handfast_store::status::{Status, TrafficCounters, status};
 use handfast_store::{MemoryStore, SaStore};
 use tokio::sync::mpsc::UnboundedSender;
 
+use super::kerberos::KerberosThreads;
 use super::{answers, seed};
 
 /// What the core hands to its surroundings while it works.
@@ -41,6 +42,7 @@ pub struct Core {
     provider: &'static Provider,
     mark: u32,
     later: Option<UnboundedSender<(Ticket, Answer)>>,
+    kerberos: KerberosThreads,
     /// Children were installed or removed since this was last cleared.
     pub routes_changed: bool,
 }
@@ -74,6 +76,7 @@ impl Core {
             provider,
             mark,
             later,
+            kerberos: KerberosThreads::default(),
             routes_changed: false,
         })
     }
@@ -143,7 +146,7 @@ impl Core {
         let answer = match (question, &self.later) {
             (Question::Plane(op), _) => Answer::Plane(self.apply(op, around)),
             (question, Some(later)) if !answers::is_quick(self.provider, &question) => {
-                answers::answer_later(self.provider, ticket, question, later.clone());
+                answers::answer_later(self.provider, &self.kerberos, ticket, question, later.clone());
                 return;
             }
             (question, _) => answers::answer(self.provider, question, self.mark),

@@ -3,6 +3,7 @@
 pub mod answers;
 pub mod core;
 pub mod edges;
+pub mod kerberos;
 pub mod traffic;
 
 use std::time::Duration;

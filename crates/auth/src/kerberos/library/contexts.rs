@@ -7,8 +7,9 @@ use super::Kerberos;
 use crate::kerberos::credentials::Credentials;
 use crate::kerberos::error::{ErrorKind, GssError, Reading};
 use crate::kerberos::ffi::{Cred, Failure, NT_HOSTBASED, NT_PRINCIPAL, Name, SecContext, Usage};
-use crate::kerberos::mechanism::{Context, Facts, Flags, Mechanism, Step};
+use crate::kerberos::mechanism::{Context, Facts, Flags, Mechanism, Ready, Step};
 use crate::kerberos::principal::{Principal, Target};
+use crate::kerberos::question::Role;
 
 const CREDENTIALS: &str = "looking for credentials";
 
@@ -49,21 +50,24 @@ impl Kerberos {
             error
         })
     }
-
-    /// Fetches the initiator's ticket-granting ticket, unless the cache has one: whose it is, and its seconds.
-    ///
-    /// # Errors
-    /// Why there is none.
-    pub fn log_in(&self, own: &Credentials) -> Result<(Principal, u32), GssError> {
-        let cred = self.credentials(own, Usage::Initiate)?;
-        let (name, lifetime) = cred
-            .inquire()
-            .map_err(|failure| error(failure, Reading::Nothing, "getting a first ticket"))?;
-        Ok((principal(&name, CREDENTIALS)?, lifetime))
-    }
 }
 
 impl Mechanism for Kerberos {
+    fn ready(&self, own: &Credentials, role: Role) -> Result<Ready, GssError> {
+        let usage = match role {
+            Role::Initiator => Usage::Initiate,
+            Role::Responder => Usage::Accept,
+        };
+        let cred = self.credentials(own, usage)?;
+        let (name, lifetime) = cred
+            .inquire()
+            .map_err(|failure| error(failure, Reading::Nothing, "getting a first ticket"))?;
+        Ok(Ready {
+            principal: principal(&name, CREDENTIALS)?,
+            lifetime,
+        })
+    }
+
     fn initiate(&self, own: &Credentials, target: &Target, flags: Flags) -> Result<Box<dyn Context>, GssError> {
         let cred = self.credentials(own, Usage::Initiate)?;
         let (text, kind) = match target {
@@ -85,6 +89,13 @@ impl Mechanism for Kerberos {
             cred: self.credentials(own, Usage::Accept)?,
             target: None,
         }))
+    }
+
+    fn forget(&self, own: &Credentials) {
+        let ours = own.initiator_cache().filter(|_| own.ccache.is_none());
+        if let Some(name) = ours.and_then(|name| CString::new(name).ok()) {
+            self.api.destroy_cache(&name);
+        }
     }
 }
 

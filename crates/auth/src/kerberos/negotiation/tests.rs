@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::kerberos::{Credentials, GssAnswer, GssQuestion, Mechanism, PeerPrincipals, Step, Target};
+use crate::kerberos::{Credentials, GssAnswer, GssQuestion, Mechanism, PeerPrincipals, Ready, Step, Target};
 
 /// Contexts that are complete after so many steps of this side, with these facts.
 #[derive(Clone, Debug)]
@@ -31,6 +31,13 @@ impl Scripted {
 }
 
 impl Mechanism for Scripted {
+    fn ready(&self, _: &Credentials, _: Role) -> Result<Ready, GssError> {
+        Ok(Ready {
+            principal: self.facts.source.clone(),
+            lifetime: self.facts.lifetime,
+        })
+    }
+
     fn initiate(&self, _: &Credentials, _: &Target, _: Flags) -> Result<Box<dyn Context>, GssError> {
         Ok(Box::new(self.clone()))
     }
