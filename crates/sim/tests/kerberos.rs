@@ -74,6 +74,54 @@ fn loss_repetition_and_late_answers_feed_no_token_twice() {
 }
 
 #[test]
+fn aggressive_mode_has_room_for_one_token_each_way() {
+    let aggressive = |rounds| {
+        let realm = Realm::with(rounds, 0);
+        world_with(8, |host, c| {
+            c.auth = Authentication::kerberos(of(&realm, host));
+            v1(c);
+            c.aggressive = true;
+        })
+    };
+    let mut world = aggressive(1);
+    up(&mut world);
+    assert_eq!(proofs(&world, 0), ("kerberos".into(), Some("host/b.test@SIM".into())));
+    assert_eq!(proofs(&world, 1), ("kerberos".into(), Some("host/a.test@SIM".into())));
+    let phase_one = |e: &Event| matches!(e, Event::Message { summary, .. } if summary.starts_with("Aggressive"));
+    assert_eq!(world.hosts[0].count(phase_one), 3);
+
+    let mut world = aggressive(2);
+    world.command(0, named(true));
+    world.run(Duration::from_secs(20));
+    world.command(0, named(false));
+    assert!(world.run_until(MINUTE, nothing_left));
+    assert!(world.hosts[1].refusals().join("\n").contains("only main mode has room"));
+    let told = world.hosts[0].refusals().join("\n");
+    assert!(told.contains("UNSUPPORTED-EXCHANGE-TYPE"), "{told}");
+}
+
+#[test]
+fn aggressive_mode_through_loss_and_repetition() {
+    for seed in 0..30 {
+        let realm = Realm::new();
+        let mut world = world_with(seed, |host, c| {
+            c.auth = Authentication::kerberos(of(&realm, host));
+            v1(c);
+            c.aggressive = true;
+        });
+        world.network.faults.loss = 25;
+        world.network.faults.repeat = 20;
+        world.network.faults.late = 20;
+        world.command(0, named(true));
+        assert!(
+            world.run_until(10 * MINUTE, both_up),
+            "seed {seed}: {:#?}",
+            world.hosts[0].events
+        );
+    }
+}
+
+#[test]
 fn large_tokens_go_in_fragments() {
     let mut world = world(2, &Realm::with(1, 9000));
     up(&mut world);
@@ -83,7 +131,7 @@ fn large_tokens_go_in_fragments() {
 
 #[test]
 fn another_principal_is_refused_by_whoever_finds_it() {
-    for finder in [0, 1] {
+    for (finder, aggressive) in [(0, false), (1, false), (0, true), (1, true)] {
         let realm = Realm::new();
         let mut world = world_with(3, |host, c| {
             let mut kerberos = Kerberos::clone(&of(&realm, host));
@@ -94,6 +142,7 @@ fn another_principal_is_refused_by_whoever_finds_it() {
             }
             c.auth = Authentication::kerberos(Arc::new(kerberos));
             v1(c);
+            c.aggressive = aggressive;
         });
         world.command(0, named(true));
         world.run(Duration::from_secs(20));

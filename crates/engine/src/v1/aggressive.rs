@@ -12,11 +12,14 @@ use std::sync::Arc;
 
 use handfast_auth::certificate::Proven;
 use handfast_auth::identity::Identity;
+use handfast_auth::kerberos::Progress;
+use handfast_auth::kerberos::ikev1::ANNOUNCED;
 use handfast_crypto::provider::EphemeralKey;
 use handfast_crypto::transform::Group;
 use handfast_wire::header::ExchangeType;
 use handfast_wire::numbers::v1::AuthMethod;
 use handfast_wire::v1::Message;
+use handfast_wire::v1::gss::Framing;
 
 use crate::context::{Asker, Context};
 use crate::input::Answer;
@@ -27,17 +30,20 @@ use crate::sa::Proofs;
 use crate::v1::auth::{self, Exchanged as Publics, Making, Ours, Signature, Verdict};
 use crate::v1::certificates;
 use crate::v1::established::Established;
+use crate::v1::kerberos::Gss;
 use crate::v1::main_initiator::{asked_by, no_key};
 use crate::v1::message::{Chain, Parsed, Plain, seal};
 use crate::v1::state::{Chosen, Keyed, Last, Next, Overdue, Parties, Sa, State, Waiting, refuse};
 use crate::v1::vendor::{self, Abilities};
-use crate::v1::{nat, notices, proposals};
+use crate::v1::{aggressive_kerberos, kerberos_initiator, nat, notices, proposals};
 
 /// Waiting for our key pair, in the one group that all transforms name.
 pub(crate) struct MakingKey {
     pub connection: Arc<Connection>,
     ticket: Ticket,
     group: Group,
+    /// The first token, if Kerberos is offered.
+    kerberos: Option<Progress>,
 }
 
 /// Message 1 sent.
@@ -47,6 +53,7 @@ pub(crate) struct Sent {
     group: Group,
     sai_b: Vec<u8>,
     ni: Vec<u8>,
+    kerberos: Option<Progress>,
     pub waiting: Waiting,
 }
 
@@ -76,20 +83,28 @@ pub(crate) struct Signing {
 }
 
 /// Message 2, read.
-struct Second {
-    bytes: Vec<u8>,
-    peer: Identity,
+pub(super) struct Second {
+    pub bytes: Vec<u8>,
+    pub peer: Identity,
 }
 
-/// How both sides may prove themselves in this mode. Kerberos is for main mode.
-fn ways(connection: &Connection) -> Vec<AuthMethod> {
+/// How both sides may prove themselves: by Kerberos if its first token is there.
+fn ways(connection: &Connection, kerberos: Option<&Progress>) -> Vec<AuthMethod> {
     let mut ways = proposals::ways(connection);
-    ways.retain(|way| *way != AuthMethod::GSS_KERBEROS);
+    ways.retain(|way| *way != AuthMethod::GSS_KERBEROS || kerberos.is_some());
     ways
 }
 
-/// Begins: asks for a key pair.
-pub(crate) fn start(sa: &Sa, cx: &mut Context, connection: Arc<Connection>) -> Next {
+/// Begins, with Kerberos's first token if that is wanted.
+pub(crate) fn start(sa: &mut Sa, cx: &mut Context, connection: Arc<Connection>) -> Next {
+    match kerberos_initiator::prepare(sa, cx, &connection) {
+        Some(state) => Ok(state),
+        None => offer(sa, cx, connection, None),
+    }
+}
+
+/// Asks for a key pair.
+pub(super) fn offer(sa: &Sa, cx: &mut Context, connection: Arc<Connection>, kerberos: Option<Progress>) -> Next {
     let Some(group) = proposals::first_group(&connection) else {
         let cause = Cause::Local("no proposal that IKEv1 can say".into());
         return refuse(Refusal::new(Party::Us, cause).look_at(&connection.place));
@@ -99,6 +114,7 @@ pub(crate) fn start(sa: &Sa, cx: &mut Context, connection: Arc<Connection>) -> N
         connection,
         ticket,
         group,
+        kerberos,
     }))
 }
 
@@ -107,15 +123,21 @@ impl MakingKey {
         let (true, Answer::Key(key)) = (ticket == self.ticket, answer) else {
             return Ok(State::AggressiveMakingKey(self));
         };
-        let Self { connection, group, .. } = self;
+        let Self {
+            connection,
+            group,
+            kerberos,
+            ..
+        } = self;
         let key = match key {
             Ok(key) => key,
             Err(e) => return refuse(no_key(group, e, &connection)),
         };
-        let sai_b = proposals::phase_one(&connection, &ways(&connection), Some(group));
+        let ways = ways(&connection, kerberos.as_ref());
+        let sai_b = proposals::phase_one(&connection, &ways, Some(group));
         if sai_b.is_empty() {
-            let cause = Cause::Local("Kerberos needs main mode, and there is no other method".into());
-            return refuse(Refusal::new(Party::Us, cause).look_at(connection.place.of(&["aggressive"])));
+            let cause = Cause::Local("no way of authentication that IKEv1 can say".into());
+            return refuse(Refusal::new(Party::Us, cause).look_at(connection.place.of(&["auth"])));
         }
         let ni = cx.rng.bytes::<32>().to_vec();
         let mut chain = Chain::new();
@@ -123,13 +145,18 @@ impl MakingKey {
         chain.ke(key.public());
         chain.nonce(&ni);
         chain.id(&auth::id_body(&connection.local_id));
-        if ways(&connection)
-            .iter()
-            .any(|way| proposals::method_of(*way) == Method::Certificate)
-        {
+        if let Some(token) = kerberos.as_ref().and_then(Progress::token) {
+            let framing = connection.auth.kerberos.as_ref().and_then(|k| k.framing);
+            // Nothing is known of the peer yet.
+            chain.gss(&framing.unwrap_or(Framing::Bare).body(token));
+        }
+        if ways.iter().any(|way| proposals::method_of(*way) == Method::Certificate) {
             certificates::push_requests(&mut chain, std::iter::once(&connection));
         }
         vendor::offered().iter().for_each(|id| chain.vendor_id(id));
+        if kerberos.is_some() {
+            ANNOUNCED.iter().for_each(|id| chain.vendor_id(id));
+        }
         let bytes = Plain::message(sa, ExchangeType::V1_AGGRESSIVE, 0, &chain);
         sa.record_attempt(cx, &connection, String::new());
         sa.send(
@@ -144,6 +171,7 @@ impl MakingKey {
             group,
             sai_b,
             ni,
+            kerberos,
             waiting,
         }))
     }
@@ -203,6 +231,10 @@ impl Sent {
             peer: gxr,
         };
         let ticket = cx.ask(Asker::Sa(sa.slot), question);
+        let kerberos = match way {
+            AuthMethod::GSS_KERBEROS => Gss::as_initiator(&self.connection, &parsed, self.kerberos).map(Box::new),
+            _ => None,
+        };
         Ok(State::AggressiveAgreeing(Agreeing {
             chosen: Chosen {
                 connection: self.connection,
@@ -211,7 +243,7 @@ impl Sent {
                 way,
                 abilities,
                 wishes: asked_by(&parsed),
-                kerberos: None,
+                kerberos,
             },
             ticket,
             ni: self.ni,
@@ -248,6 +280,14 @@ impl Agreeing {
             Err(cause) => return refuse(us(cause)),
         };
         nat::detect(sa, &chosen, &parsed);
+        if chosen.kerberos.is_some() {
+            let keyed = Keyed {
+                chosen,
+                isakmp,
+                publics,
+            };
+            return aggressive_kerberos::second(sa, cx, keyed, &parsed, &message);
+        }
         let verdict = auth::verify_r(&isakmp, sa, cx, &chosen, &publics, &parsed);
         let keyed = Keyed {
             chosen,
@@ -271,7 +311,7 @@ impl Agreeing {
 }
 
 /// The responder has not proved itself.
-fn unwelcome(sa: &mut Sa, cx: &mut Context, refusal: Refusal) -> Next {
+pub(super) fn unwelcome(sa: &mut Sa, cx: &mut Context, refusal: Refusal) -> Next {
     notices::send_clear(sa, cx, notices::AUTHENTICATION_FAILED);
     refuse(refusal)
 }
@@ -332,7 +372,7 @@ fn prove(sa: &mut Sa, cx: &mut Context, keyed: Keyed, second: Second, certificat
 }
 
 /// Message 3.
-fn finish(
+pub(super) fn finish(
     sa: &mut Sa,
     cx: &mut Context,
     keyed: Keyed,
@@ -364,7 +404,10 @@ fn finish(
         Plain::describe(sa, ExchangeType::V1_AGGRESSIVE, 0, &chain),
     );
     let parties = Parties {
-        proofs: Proofs::both(chosen.method(), certificate),
+        proofs: match &chosen.kerberos {
+            Some(gss) => gss.proofs(),
+            None => Proofs::both(chosen.method(), certificate),
+        },
         connection,
         peer: second.peer.to_string(),
     };

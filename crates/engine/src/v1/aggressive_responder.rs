@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use handfast_auth::certificate::Proven;
 use handfast_auth::identity::Identity;
+use handfast_auth::kerberos::ikev1::ANNOUNCED;
 use handfast_wire::header::ExchangeType;
 use handfast_wire::numbers::v1::AuthMethod;
 use handfast_wire::v1::Message;
@@ -22,23 +23,26 @@ use crate::v1::auth::{self, Exchanged as Publics, Making, Ours, Signature, Verdi
 use crate::v1::certificates;
 use crate::v1::established::Established;
 use crate::v1::isakmp::Iv;
+use crate::v1::kerberos::{self, Gss};
 use crate::v1::main_initiator::asked_by;
 use crate::v1::message::{Chain, Parsed, Plain};
 use crate::v1::notices::{self, Rejected};
 use crate::v1::proposals::Usable;
 use crate::v1::state::{Chosen, Keyed, Last, Next, Parties, Sa, State, gone, refuse};
 use crate::v1::vendor::{self, Abilities};
-use crate::v1::{HALF_OPEN, informational, nat, proposals};
+use crate::v1::{HALF_OPEN, aggressive_kerberos, informational, nat, proposals};
 
 /// A first message that we can answer.
 pub(crate) struct FirstMessage {
-    chosen: Chosen,
+    pub chosen: Chosen,
     answer: Vec<u8>,
     gxi: Vec<u8>,
     ni: Vec<u8>,
     id: Vec<u8>,
     peer: Identity,
-    request: Vec<u8>,
+    /// GSSi, if Kerberos is the way.
+    token: Option<Vec<u8>>,
+    pub request: Vec<u8>,
     summary: String,
 }
 
@@ -57,7 +61,7 @@ pub(crate) struct Signing {
 }
 
 /// What message 2 has besides our proof.
-struct Reply {
+pub(super) struct Reply {
     answer: Vec<u8>,
     nr: Vec<u8>,
     id: Vec<u8>,
@@ -114,8 +118,18 @@ fn nobody(cx: &Context, (local, remote): (SocketAddr, SocketAddr), peer: &Identi
 /// Judges a first message without keeping anything.
 pub(crate) fn read(
     cx: &Context,
+    ends: (SocketAddr, SocketAddr),
+    message: &Message<'_>,
+) -> Result<FirstMessage, Box<Rejected>> {
+    read_without(cx, ends, message, &[])
+}
+
+/// The same, where some ways of authentication cannot be used now.
+pub(super) fn read_without(
+    cx: &Context,
     (local, remote): (SocketAddr, SocketAddr),
     message: &Message<'_>,
+    without: &[AuthMethod],
 ) -> Result<FirstMessage, Box<Rejected>> {
     let parsed = Parsed::clear(message).map_err(notices::malformed)?;
     let offer = parsed.sa().map_err(notices::malformed)?;
@@ -142,8 +156,11 @@ pub(crate) fn read(
     let usable = Usable {
         public_len: Some(gxi.len()),
         announced: parsed.knows_kerberos(),
-        // It is for main mode.
-        without: &[AuthMethod::GSS_KERBEROS],
+        // Kerberos begins with a token.
+        without: match parsed.gss() {
+            Ok(_) => without,
+            Err(_) => &[AuthMethod::GSS_KERBEROS],
+        },
     };
     let chosen = candidates
         .iter()
@@ -159,7 +176,13 @@ pub(crate) fn read(
     };
     let mut abilities = Abilities::default();
     parsed.vendor_ids().for_each(|id| abilities.learn(id));
+    let mut kerberos = match choice.way {
+        AuthMethod::GSS_KERBEROS => Gss::new(connection, &parsed).map(Box::new),
+        _ => None,
+    };
+    let token = kerberos.as_mut().and_then(|gss| gss.receive(&parsed));
     Ok(FirstMessage {
+        token,
         chosen: Chosen {
             connection: connection.clone(),
             suite: choice.suite,
@@ -167,7 +190,7 @@ pub(crate) fn read(
             way: choice.way,
             abilities,
             wishes: asked_by(&parsed),
-            kerberos: None,
+            kerberos,
         },
         answer: choice.answer,
         gxi,
@@ -182,6 +205,14 @@ pub(crate) fn read(
 /// Takes the peer on.
 pub(crate) fn accept(sa: &mut Sa, cx: &mut Context, first: FirstMessage) -> State {
     sa.received(cx, first.request.len(), first.summary.clone());
+    match first.chosen.way {
+        AuthMethod::GSS_KERBEROS => aggressive_kerberos::ready(sa, cx, first),
+        _ => agree(sa, cx, first),
+    }
+}
+
+/// Asks for our public value and the shared secret.
+pub(super) fn agree(sa: &Sa, cx: &mut Context, first: FirstMessage) -> State {
     let question = Question::Respond {
         group: first.chosen.suite.group,
         peer: first.gxi.clone(),
@@ -203,6 +234,7 @@ impl Responding {
             id,
             peer,
             request,
+            token,
             ..
         } = self.first;
         let nr = cx.rng.bytes::<32>().to_vec();
@@ -218,6 +250,21 @@ impl Responding {
                 return refuse(Refusal::new(Party::Us, cause));
             }
         };
+        if let Some(token) = &token {
+            let keyed = Keyed {
+                chosen,
+                isakmp,
+                publics,
+            };
+            let reply = Reply {
+                answer,
+                nr,
+                id,
+                peer,
+                request,
+            };
+            return aggressive_kerberos::accept(sa, cx, keyed, reply, token);
+        }
         let own = auth::id_body(&chosen.connection.local_id);
         let hash = auth::hash_r(&isakmp, sa, &chosen, &publics, &own);
         let making = auth::prove(sa, cx, &chosen, &chosen.connection, hash);
@@ -266,7 +313,7 @@ impl Signing {
 
 impl Reply {
     /// Message 2.
-    fn send(self, sa: &mut Sa, cx: &mut Context, keyed: Keyed, ours: &Ours) -> Next {
+    pub(super) fn send(self, sa: &mut Sa, cx: &mut Context, keyed: Keyed, ours: &Ours) -> Next {
         let Keyed { chosen, publics, .. } = &keyed;
         let mut chain = Chain::new();
         chain.sa(&self.answer);
@@ -281,6 +328,9 @@ impl Reply {
         vendor::ours(chosen.abilities.nat_traversal)
             .iter()
             .for_each(|id| chain.vendor_id(id));
+        if chosen.kerberos.is_some() {
+            ANNOUNCED.iter().for_each(|id| chain.vendor_id(id));
+        }
         let bytes = Plain::message(sa, ExchangeType::V1_AGGRESSIVE, 0, &chain);
         // To an address not yet proven, never more than twice what it sent; but a certificate has to be sent, and that is
         // why few of these may be half-open at once.
@@ -353,7 +403,7 @@ impl Answered {
         };
         if self.complained {
             // What it says is looked at again only if it may still be proved at no cost.
-            let costly = chosen.method() == Method::Certificate;
+            let costly = chosen.method() != Method::Psk;
             if costly || parsed.is_err() {
                 sa.dropped(cx, "another message that does not prove the peer");
                 return Ok(State::AggressiveAnswered(self));
@@ -375,6 +425,15 @@ impl Answered {
             fresh: parsed.initial_contact(),
             iv: opened.as_ref().map(|opened| opened.next.clone()),
         };
+        if chosen.kerberos.is_some() {
+            let body = parsed.hash().map(<[u8]>::to_vec).map_err(us);
+            nat::detect(sa, chosen, &parsed);
+            let id = self.id.clone();
+            return match body.and_then(|body| kerberos::verify(&mut self.keyed, sa, &id, &body)) {
+                Ok(()) => Ok(self.finish(sa, cx, third, None)),
+                Err(refusal) => self.unwelcome(sa, cx, &third, refusal),
+            };
+        }
         match auth::verdict(sa, cx, chosen, (&chosen.connection, &self.peer), &parsed, &expected) {
             Ok(verdict) => {
                 nat::detect(sa, chosen, &parsed);
@@ -431,7 +490,10 @@ impl Answered {
             isakmp.phase_one = iv;
         }
         let parties = Parties {
-            proofs: Proofs::both(chosen.method(), certificate),
+            proofs: match &chosen.kerberos {
+                Some(gss) => gss.proofs(),
+                None => Proofs::both(chosen.method(), certificate),
+            },
             connection: chosen.connection,
             peer: peer.to_string(),
         };

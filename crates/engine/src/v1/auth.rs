@@ -88,6 +88,8 @@ pub(crate) enum Ours {
     Hash(Secret),
     /// A signature over it, and the certificate that goes with it.
     Signature(Vec<u8>, Arc<LocalCertificate>),
+    /// A token of Kerberos, framed, if there is one, and the wrapped hash (aggressive mode has both in one message).
+    Kerberos(Option<Vec<u8>>, Vec<u8>),
 }
 
 impl Ours {
@@ -98,6 +100,12 @@ impl Ours {
             Self::Signature(signature, own) => {
                 certificates::push_certificates(chain, own);
                 chain.signature(signature);
+            }
+            Self::Kerberos(token, hash) => {
+                if let Some(token) = token {
+                    chain.gss(token);
+                }
+                chain.hash(hash);
             }
         }
     }

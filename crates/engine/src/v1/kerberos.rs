@@ -80,9 +80,15 @@ impl Gss {
         })
     }
 
-    /// Takes in the initiator's first step, which was made before the peer was heard of.
-    pub fn begin(&mut self, progress: Progress) {
-        self.advance(progress);
+    /// The same, with the initiator's first step, which was made before the peer was heard of.
+    pub fn as_initiator(connection: &Connection, parsed: &Parsed<'_>, first: Option<Progress>) -> Option<Self> {
+        let mut this = Self::new(connection, parsed)?;
+        this.advance(first?);
+        Some(this)
+    }
+
+    pub fn is_complete(&self) -> bool {
+        matches!(self.stage, Stage::Complete(_))
     }
 
     /// The body of the payload with our latest token.

@@ -20,7 +20,7 @@ use crate::v1::isakmp::Iv;
 use crate::v1::kerberos::{self, Part};
 use crate::v1::message::{Chain, Parsed, Plain, seal};
 use crate::v1::state::{Keyed, Last, Next, Overdue, Parties, Sa, State, Waiting, refuse};
-use crate::v1::{auth, informational, main_initiator, notices, proposals};
+use crate::v1::{aggressive, auth, informational, main_initiator, notices, proposals};
 
 /// Waiting for the first token.
 pub(crate) struct Preparing {
@@ -48,7 +48,7 @@ impl Preparing {
         };
         let connection = self.connection;
         match progress {
-            Ok(progress) => main_initiator::offer(sa, cx, connection, Some(progress)),
+            Ok(progress) => begin_phase_one(sa, cx, connection, Some(progress)),
             Err(e) => {
                 let fallback = connection.auth.kerberos.as_ref().is_some_and(|k| k.fallback);
                 if !fallback || proposals::ways(&connection).len() < 2 {
@@ -60,10 +60,18 @@ impl Preparing {
                     method: Method::Kerberos,
                     why: e.to_string(),
                 });
-                main_initiator::offer(sa, cx, connection, None)
+                begin_phase_one(sa, cx, connection, None)
             }
         }
     }
+}
+
+/// In the mode that the connection wants.
+fn begin_phase_one(sa: &mut Sa, cx: &mut Context, connection: Arc<Connection>, progress: Option<Progress>) -> Next {
+    if connection.aggressive {
+        return aggressive::offer(sa, cx, connection, progress);
+    }
+    main_initiator::offer(sa, cx, connection, progress)
 }
 
 /// How far the rounds have come.

@@ -174,13 +174,10 @@ impl Offered {
         sa.received(cx, message.bytes.len(), parsed.summary(message.header));
         sa.spi_r = message.header.spi_r;
         let ticket = cx.ask(Asker::Sa(sa.slot), Question::GenerateKey(suite.group));
-        let mut kerberos = match way {
-            AuthMethod::GSS_KERBEROS => Gss::new(&self.connection, &parsed).map(Box::new),
+        let kerberos = match way {
+            AuthMethod::GSS_KERBEROS => Gss::as_initiator(&self.connection, &parsed, self.kerberos).map(Box::new),
             _ => None,
         };
-        if let (Some(gss), Some(progress)) = (&mut kerberos, self.kerberos) {
-            gss.begin(progress);
-        }
         let chosen = Chosen {
             connection: self.connection,
             suite,

@@ -2,6 +2,7 @@
 //! `state.rs` has the diagram.
 
 pub(crate) mod aggressive;
+mod aggressive_kerberos;
 pub(crate) mod aggressive_responder;
 pub(crate) mod auth;
 mod certificates;

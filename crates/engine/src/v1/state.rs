@@ -8,7 +8,8 @@
 //!                                                                                    Gone <- Established <-----+
 //! ```
 //!
-//! Those in brackets are for signatures only; each mode has its own. Kerberos has its own states in main mode:
+//! Those in brackets are for signatures only; each mode has its own. Kerberos has its own states in main mode, and in
+//! aggressive mode (`aggressive_kerberos.rs`) those that wait for it:
 //!
 //! ```text
 //! initiator  Preparing -> Offered ... Agreeing -> Stepping <-> Proving -> Established
@@ -40,7 +41,8 @@ use crate::v1::isakmp::Isakmp;
 use crate::v1::kerberos::Gss;
 use crate::v1::vendor::Abilities;
 use crate::v1::{
-    aggressive, aggressive_responder, kerberos_initiator, kerberos_responder, main_initiator, main_responder, proposals,
+    aggressive, aggressive_kerberos, aggressive_responder, kerberos_initiator, kerberos_responder, main_initiator,
+    main_responder, proposals,
 };
 
 pub(crate) use crate::sa::{Gone, Parties, Sa, record};
@@ -62,6 +64,9 @@ pub(crate) enum State {
     MainReady(Box<main_responder::Ready>),
     MainReadyJudging(Box<main_responder::Judging>),
     MainReadySigning(Box<main_responder::Signing>),
+    AggressiveStepping(Box<aggressive_kerberos::Stepping>),
+    AggressiveReadying(Box<aggressive_kerberos::Readying>),
+    AggressiveAccepting(Box<aggressive_kerberos::Accepting>),
     KerberosPreparing(kerberos_initiator::Preparing),
     KerberosStepping(Box<kerberos_initiator::Stepping>),
     KerberosProving(Box<kerberos_initiator::Proving>),
@@ -264,6 +269,9 @@ impl State {
             Self::AggressiveAgreeing(s) => s.on_answer(sa, cx, ticket, answer),
             Self::AggressiveResponding(s) => s.on_answer(sa, cx, ticket, answer),
             Self::MainSigning(s) => s.on_answer(sa, cx, ticket, answer),
+            Self::AggressiveStepping(s) => s.on_answer(sa, cx, ticket, answer),
+            Self::AggressiveReadying(s) => s.on_answer(sa, cx, ticket, answer),
+            Self::AggressiveAccepting(s) => s.on_answer(sa, cx, ticket, answer),
             Self::KerberosPreparing(s) => s.on_answer(sa, cx, ticket, answer),
             Self::KerberosStepping(s) => s.on_answer(sa, cx, ticket, answer),
             Self::KerberosReadying(s) => s.on_answer(sa, cx, ticket, answer),
@@ -291,7 +299,9 @@ impl State {
             Self::AggressiveSent(s) => s.on_timer(sa, cx),
             Self::AggressiveAnswered(s) => s.on_timer(cx),
             Self::KerberosProving(s) => s.on_timer(sa, cx),
-            late @ (Self::KerberosReadying(_)
+            late @ (Self::AggressiveReadying(_)
+            | Self::AggressiveAccepting(_)
+            | Self::KerberosReadying(_)
             | Self::KerberosAccepting(_)
             | Self::KerberosReady(_)
             | Self::KerberosReadyStepping(_)
@@ -318,6 +328,8 @@ impl State {
             Self::AggressiveAnswered(s) => Some((s.expires, Reason::HalfOpen)),
             Self::MainReadyJudging(s) => Some((s.expires(), Reason::HalfOpen)),
             Self::KerberosProving(s) => Some(s.waiting.deadline()),
+            Self::AggressiveReadying(s) => Some((s.expires, Reason::HalfOpen)),
+            Self::AggressiveAccepting(s) => Some((s.expires, Reason::HalfOpen)),
             Self::KerberosReadying(s) => Some((s.expires, Reason::HalfOpen)),
             Self::KerberosAccepting(s) => Some((s.expires, Reason::HalfOpen)),
             Self::KerberosReady(s) => Some((s.expires, Reason::HalfOpen)),
@@ -331,6 +343,7 @@ impl State {
             | Self::MainAgreeing(_)
             | Self::MainSigning(_)
             | Self::MainJudging(_)
+            | Self::AggressiveStepping(_)
             | Self::KerberosPreparing(_)
             | Self::KerberosStepping(_)
             | Self::MainResponding(_)
@@ -357,6 +370,7 @@ impl State {
             Self::MainSigning(s) => Some(&s.keyed.chosen.connection),
             Self::KerberosPreparing(s) => Some(&s.connection),
             Self::KerberosStepping(s) => Some(&s.keyed.chosen.connection),
+            Self::AggressiveStepping(s) => Some(&s.keyed.chosen.connection),
             Self::KerberosProving(s) => Some(&s.keyed.chosen.connection),
             Self::MainJudging(s) => Some(&s.proving.keyed.chosen.connection),
             Self::AggressiveJudging(s) => Some(&s.keyed.chosen.connection),
@@ -371,6 +385,8 @@ impl State {
             | Self::KerberosAccepting(_)
             | Self::KerberosReady(_)
             | Self::KerberosReadyStepping(_)
+            | Self::AggressiveReadying(_)
+            | Self::AggressiveAccepting(_)
             | Self::AggressiveResponding(_)
             | Self::AggressiveAnswering(_)
             | Self::AggressiveAnswered(_)
@@ -388,6 +404,8 @@ impl State {
                 | Self::MainReady(_)
                 | Self::MainReadyJudging(_)
                 | Self::MainReadySigning(_)
+                | Self::AggressiveReadying(_)
+                | Self::AggressiveAccepting(_)
                 | Self::KerberosReadying(_)
                 | Self::KerberosAccepting(_)
                 | Self::KerberosReady(_)
@@ -410,6 +428,7 @@ impl State {
                 | Self::MainSigning(_)
                 | Self::KerberosPreparing(_)
                 | Self::KerberosStepping(_)
+                | Self::AggressiveStepping(_)
                 | Self::AggressiveMakingKey(_)
                 | Self::AggressiveSent(_)
                 | Self::AggressiveAgreeing(_)
