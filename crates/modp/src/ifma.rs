@@ -147,8 +147,7 @@ impl<const V: usize> Montgomery for Modulus<V> {
     }
 
     fn square(&self, a: &mut Self::Number) {
-        let b = Zeroizing::new(a.clone());
-        self.ifma.multiply(a, &b, &self.above, self.n);
+        self.ifma.square(a, &self.above, self.n);
     }
 
     fn select(&self, out: &mut Self::Number, table: &[Self::Number], index: u64) {

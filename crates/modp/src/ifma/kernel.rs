@@ -1,8 +1,7 @@
 //! The instructions: all that is unsafe in this crate.
 //!
 //! A number has `8 * V` digits of 52 bits, least significant first, of which the first `n` count. Products and sums of a
-//! lane stay in its 64 bits until the number is made whole again: of n rows, each adds at most four times 2^52, twice that
-//! in a square, and n <= 160.
+//! lane stay in its 64 bits until the number is made whole again: each of n rows adds at most four times 2^52, and n <= 160.
 //!
 //! Nothing here branches on digits, or takes an address from them; `vpmadd52luq`, `vpmadd52huq` and the rest take the same
 //! time for all values.
@@ -30,6 +29,13 @@ impl Ifma {
     pub fn multiply<const V: usize>(self, a: &mut Digits<V>, b: &Digits<V>, above: &Digits<V>, n: usize) {
         // SAFETY: `self` exists, so the processor has the instructions.
         unsafe { multiply(a, b, above, n) }
+    }
+
+    /// a * a / 2^(52 n) mod p, likewise. To make the products of different digits only once takes as long at 2048 and 3072
+    /// bits: their sums must then be moved by digits twice, which costs what it saves.
+    pub fn square<const V: usize>(self, a: &mut Digits<V>, above: &Digits<V>, n: usize) {
+        // SAFETY: `self` exists, so the processor has the instructions.
+        unsafe { square(a, above, n) }
     }
 
     /// Copies the entry of `table` that has this index; reads all of them.
@@ -76,46 +82,106 @@ fn down<const V: usize>(t: &mut [__m512i; V]) {
     t[V - 1] = _mm512_alignr_epi64::<1>(_mm512_setzero_si512(), t[V - 1]);
 }
 
-/// One row of multiplication and reduction for each digit of b. A row's quotient is its lowest digit, since p is -1 modulo
-/// 2^52: t + q p = t - q + q (p + 1), where p + 1 has no lowest digit. What does not depend on the quotient is added up
-/// beside it, so that a row waits for one product only.
 #[target_feature(enable = "avx512f,avx512ifma")]
-fn multiply<const V: usize>(number: &mut Digits<V>, b: &Digits<V>, above: &Digits<V>, n: usize) {
-    let (a, m) = (load(number), load(above));
+fn multiply<const V: usize>(a: &mut Digits<V>, b: &Digits<V>, above: &Digits<V>, n: usize) {
+    let product = product(a, b, above, n);
+    store(a, product);
+}
+
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn square<const V: usize>(a: &mut Digits<V>, above: &Digits<V>, n: usize) {
+    let product = product(a, a, above, n);
+    store(a, product);
+}
+
+/// One row of multiplication and reduction for each digit of b. A row's quotient is its lowest digit, since p is -1 modulo
+/// 2^52: t + q p = t - q + q (p + 1), where p + 1 has no lowest digit.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn product<const V: usize>(a: &Digits<V>, b: &Digits<V>, above: &Digits<V>, n: usize) -> [__m512i; V] {
+    whole(if V > 10 {
+        in_place(a, b, above, n)
+    } else {
+        with_sums_aside(a, b, above, n)
+    })
+}
+
+/// Where the registers suffice, what does not depend on a row's quotient is added up aside, so that a row waits for one
+/// product only.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn with_sums_aside<const V: usize>(a: &Digits<V>, b: &Digits<V>, above: &Digits<V>, n: usize) -> [__m512i; V] {
+    let (a, m) = (load(a), load(above));
     let mut digits = b.0.as_flattened().iter().copied();
     let mut digit = everywhere(digits.next().unwrap_or(0));
-    let mut t = a.map(|a| _mm512_madd52lo_epu64(_mm512_setzero_si512(), a, digit));
+    let mut t = [_mm512_setzero_si512(); V];
+    for j in 0..V {
+        t[j] = _mm512_madd52lo_epu64(t[j], a[j], digit);
+    }
     for _ in 0..n {
+        // In the last row the digit after the last, which is zero.
         let next = everywhere(digits.next().unwrap_or(0));
         let mut aside = [_mm512_setzero_si512(); V];
-        aside[0] = _mm512_maskz_srli_epi64::<52>(1, t[0]);
+        aside[0] = carry(t[0]);
         for j in 0..V {
             aside[j] = _mm512_madd52hi_epu64(aside[j], a[j], digit);
             aside[j] = _mm512_madd52lo_epu64(aside[j], a[j], next);
         }
-        reduce(&mut t, &mut aside, &m);
+        let q = quotient(t[0]);
+        for j in 0..V {
+            t[j] = _mm512_madd52lo_epu64(t[j], m[j], q);
+            aside[j] = _mm512_madd52hi_epu64(aside[j], m[j], q);
+        }
+        down(&mut t);
+        for j in 0..V {
+            t[j] = _mm512_add_epi64(t[j], aside[j]);
+        }
         digit = next;
     }
-    // The last row took a digit too many in: the one after the last, which is zero.
-    store(number, whole(t));
+    t
 }
 
-/// t = (t + q p) / 2^52 + aside, but for the carry of the lowest digit.
+/// Where they do not, all is added up in one place.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma")]
-fn reduce<const V: usize>(t: &mut [__m512i; V], aside: &mut [__m512i; V], m: &[__m512i; V]) {
-    let q = _mm512_broadcastq_epi64(_mm512_castsi512_si128(t[0]));
-    for j in 0..V {
-        t[j] = _mm512_madd52lo_epu64(t[j], m[j], q);
-        aside[j] = _mm512_madd52hi_epu64(aside[j], m[j], q);
+fn in_place<const V: usize>(a: &Digits<V>, b: &Digits<V>, above: &Digits<V>, n: usize) -> [__m512i; V] {
+    let (a, m) = (load(a), load(above));
+    let mut t = [_mm512_setzero_si512(); V];
+    for digit in b.0.as_flattened().iter().take(n) {
+        let digit = everywhere(*digit);
+        for j in 0..V {
+            t[j] = _mm512_madd52lo_epu64(t[j], a[j], digit);
+        }
+        let (q, carry) = (quotient(t[0]), carry(t[0]));
+        for j in 0..V {
+            t[j] = _mm512_madd52lo_epu64(t[j], m[j], q);
+        }
+        down(&mut t);
+        t[0] = _mm512_add_epi64(t[0], carry);
+        for j in 0..V {
+            t[j] = _mm512_madd52hi_epu64(t[j], a[j], digit);
+            t[j] = _mm512_madd52hi_epu64(t[j], m[j], q);
+        }
     }
-    down(t);
-    for j in 0..V {
-        t[j] = _mm512_add_epi64(t[j], aside[j]);
-    }
+    t
+}
+
+/// The lowest digit in every lane; a product takes no more than 52 bits of it.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn quotient(lowest: __m512i) -> __m512i {
+    _mm512_broadcastq_epi64(_mm512_castsi512_si128(lowest))
+}
+
+/// In the lowest lane, what the lowest digit has above its 52 bits.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn carry(lowest: __m512i) -> __m512i {
+    _mm512_maskz_srli_epi64::<52>(1, lowest)
 }
 
 /// Digits below 2^52 again. A number below 2^(52 n) has no carry out of its last digit.
+#[inline]
 #[target_feature(enable = "avx512f")]
 fn whole<const V: usize>(mut t: [__m512i; V]) -> [__m512i; V] {
     let digit = everywhere(WHOLE);
