@@ -297,6 +297,12 @@ impl Refusal {
     /// Likely causes, or what to compare, where the rest does not say it.
     pub fn hint(&self) -> Option<&'static str> {
         Some(match (self.by, &self.cause) {
+            (Party::Peer, Cause::Notified(NotifyType::AUTHENTICATION_FAILED))
+                if self.offered.iter().any(|offered| offered.contains(" by certificate")) =>
+            {
+                "likely the peer does not trust our certificate, or does not know our local_id, or our remote_id is not \
+                 what it is called; its log says which"
+            }
             (Party::Peer, Cause::Notified(NotifyType::AUTHENTICATION_FAILED)) => {
                 "likely the secrets differ, or the peer does not know our local_id, or our remote_id is not what it is \
                  called; its log says which"

@@ -1,7 +1,9 @@
 //! Signatures of IKEv1: over HASH_I and HASH_R themselves (RFC 2409 section 5.1, RFC 4754 section 2).
 
+use handfast_crypto::hash::Hash;
+
 use super::ikev2::ecdsa_method;
-use super::public_key::PublicKey;
+use super::public_key::{Curve, PublicKey};
 use super::sign::Form;
 use super::verify::SignatureError;
 
@@ -9,13 +11,21 @@ use super::verify::SignatureError;
 /// HASH_I or HASH_R.
 ///
 /// RSA is 3, without DigestInfo around the hash. ECDSA is 9, 10 or 11 by its curve, r and s one after the other, over
-/// the hash as it is. `None`: Ed25519 has no number in IKEv1.
+/// the hash as it is, which [`ecdsa_hash`] makes. `None`: Ed25519 has no number in IKEv1.
 pub fn method(key: &PublicKey) -> Option<(u16, Form)> {
     match key {
         PublicKey::Rsa(_) => Some((RSA_SIGNATURES, Form::RsaBare)),
         PublicKey::Ec(curve, _) => Some((u16::from(ecdsa_method(*curve).0.0), Form::EcdsaPrehashed)),
         PublicKey::Ed25519(_) => None,
     }
+}
+
+/// The hash of HASH_I and HASH_R, which are then its HMAC, where a method is ECDSA's (RFC 4754 section 4); with any other
+/// method it is that which phase 1 negotiated.
+pub fn ecdsa_hash(method: u16) -> Option<Hash> {
+    let curves = [Curve::P256, Curve::P384, Curve::P521].map(ecdsa_method);
+    let own = curves.into_iter().find(|(own, _)| u16::from(own.0) == method);
+    own.map(|(_, hash)| hash)
 }
 
 /// Authentication by RSA signatures.

@@ -84,6 +84,8 @@ pub(crate) struct Judging {
     answered: Box<Answered>,
     third: Third,
     ticket: Ticket,
+    /// The peer takes itself for connected and goes on: its first message of quick mode.
+    early: Option<Vec<u8>>,
 }
 
 /// Message 3, read.
@@ -443,6 +445,7 @@ impl Answered {
                         answered: self,
                         third,
                         ticket,
+                        early: None,
                     }))),
                 }
             }
@@ -471,10 +474,7 @@ impl Answered {
         let Some(iv) = &third.iv else {
             return self.complain(sa, cx, refusal);
         };
-        let mut chain = Chain::new();
-        chain.notify(notices::AUTHENTICATION_FAILED, &[]);
-        chain.delete_isakmp(sa);
-        informational::before_established(&self.keyed.isakmp, iv, sa, cx, chain);
+        informational::renounce(&self.keyed.isakmp, iv, sa, cx);
         refuse(refusal.meant(&self.keyed.chosen.connection.name))
     }
 
@@ -507,13 +507,32 @@ impl Judging {
         self.answered.expires
     }
 
+    /// One message is kept, for its loss would cost the peer a retransmission.
+    pub fn on_message(mut self: Box<Self>, sa: &Sa, cx: &mut Context, message: &Message<'_>) -> Next {
+        if message.header.exchange == ExchangeType::V1_QUICK && self.early.is_none() {
+            self.early = Some(message.bytes.to_vec());
+        } else {
+            sa.dropped(cx, "message not expected in this state");
+        }
+        Ok(State::AggressiveAnsweredJudging(self))
+    }
+
     pub fn on_answer(self: Box<Self>, sa: &mut Sa, cx: &mut Context, ticket: Ticket, answer: Answer) -> Next {
         let (true, Answer::Judged(judged)) = (ticket == self.ticket, answer) else {
             return Ok(State::AggressiveAnsweredJudging(self));
         };
-        let Self { answered, third, .. } = *self;
+        let Self {
+            answered, third, early, ..
+        } = *self;
         match judged {
-            Ok(proven) => Ok(answered.finish(sa, cx, third, Some(proven))),
+            Ok(proven) => {
+                sa.seen = third.ends;
+                let established = answered.finish(sa, cx, third, Some(proven));
+                match early.as_deref().map(Message::parse) {
+                    Some(Ok(message)) => established.on_message(sa, cx, &message),
+                    _ => Ok(established),
+                }
+            }
             Err(why) => {
                 let connection = &answered.keyed.chosen.connection;
                 let refusal = auth::not_proven(connection, &answered.peer.to_string(), &why);

@@ -4,9 +4,10 @@
 use std::sync::Arc;
 
 use handfast_auth::certificate::{
-    LocalCertificate, PeerProof, PeerQuestion, PeerRefusal, Proof, SignError, SignQuestion,
+    LocalCertificate, PeerProof, PeerQuestion, PeerRefusal, Proof, SignError, SignQuestion, ikev1,
 };
 use handfast_auth::identity::Identity;
+use handfast_crypto::hash::Hash;
 use handfast_crypto::provider::CryptoError;
 use handfast_crypto::schedule::v1::{self, Covered};
 use handfast_crypto::secret::Secret;
@@ -50,7 +51,9 @@ pub(crate) fn channel(
         cookies: (sa.spi_i, sa.spi_r),
         publics: (&publics.gxi, &publics.gxr),
     };
-    let isakmp = Isakmp::new(cx.provider, chosen.suite, skeyid, &agreed)?;
+    // RFC 4754 section 4: ECDSA brings the hash that it signs, whatever phase 1 negotiated for its keys.
+    let proof_prf = ikev1::ecdsa_hash(chosen.way.0).map_or(chosen.suite.prf, Hash::prf);
+    let isakmp = Isakmp::new(cx.provider, chosen.suite, (skeyid, proof_prf), &agreed)?;
     if cx.key_log {
         cx.out.push_back(Output::KeyLog(isakmp.key_log((sa.spi_i, sa.spi_r))));
     }
@@ -74,12 +77,12 @@ pub(super) fn covered<'a>(sa: &'a Sa, chosen: &'a Chosen, publics: &'a Exchanged
 
 /// What proves the initiator, or what it signs.
 pub(crate) fn hash_i(isakmp: &Isakmp, sa: &Sa, chosen: &Chosen, publics: &Exchanged, id: &[u8]) -> Secret {
-    v1::hash_i(isakmp.prf, &isakmp.keys.skeyid, &covered(sa, chosen, publics), id)
+    v1::hash_i(isakmp.proof_prf, &isakmp.keys.skeyid, &covered(sa, chosen, publics), id)
 }
 
 /// What proves the responder, or what it signs.
 pub(crate) fn hash_r(isakmp: &Isakmp, sa: &Sa, chosen: &Chosen, publics: &Exchanged, id: &[u8]) -> Secret {
-    v1::hash_r(isakmp.prf, &isakmp.keys.skeyid, &covered(sa, chosen, publics), id)
+    v1::hash_r(isakmp.proof_prf, &isakmp.keys.skeyid, &covered(sa, chosen, publics), id)
 }
 
 /// Our proof.

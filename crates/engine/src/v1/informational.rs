@@ -32,6 +32,15 @@ pub(crate) fn before_established(
     Some(bytes)
 }
 
+/// Tells a peer that takes us for connected that we are not. The deletion comes first: strongSwan reads no further than an
+/// error, and would keep its ISAKMP SA.
+pub(crate) fn renounce(isakmp: &Isakmp, last: &Iv, sa: &mut Sa, cx: &mut Context) {
+    let mut chain = Chain::new();
+    chain.delete_isakmp(sa);
+    chain.notify(notices::AUTHENTICATION_FAILED, &[]);
+    before_established(isakmp, last, sa, cx, chain);
+}
+
 impl Established {
     /// Sends these payloads in an exchange of their own.
     pub fn inform(&mut self, sa: &mut Sa, cx: &mut Context, chain: Chain) -> Option<Datagrams> {

@@ -5,6 +5,7 @@ use handfast_crypto::proposal::IkeSuite;
 use handfast_crypto::provider::{Cbc, CryptoError, PrfAlgorithm, Provider};
 use handfast_crypto::schedule::v1::{self, PhaseOneKeys};
 use handfast_crypto::secret::Secret;
+use handfast_crypto::transform::Prf;
 use handfast_wire::header::{Header, Spi};
 
 use crate::event::KeyLog;
@@ -15,6 +16,8 @@ pub(crate) struct Isakmp {
     pub suite: IkeSuite,
     pub hash: Hash,
     pub prf: &'static dyn PrfAlgorithm,
+    /// The PRF of HASH_I and HASH_R.
+    pub proof_prf: &'static dyn PrfAlgorithm,
     pub keys: PhaseOneKeys,
     cipher: Box<dyn Cbc>,
     block_len: usize,
@@ -42,11 +45,11 @@ pub(crate) struct Agreed<'a> {
 }
 
 impl Isakmp {
-    /// From SKEYID, which depends on the way of authentication.
+    /// From SKEYID, which depends on the way of authentication, as the PRF of HASH_I and HASH_R may do.
     pub fn new(
         provider: &'static Provider,
         suite: IkeSuite,
-        skeyid: Secret,
+        (skeyid, proof_prf): (Secret, Prf),
         agreed: &Agreed<'_>,
     ) -> Result<Self, CryptoError> {
         let hash = Hash::of_prf(suite.prf).ok_or(CryptoError::Unsupported)?;
@@ -61,6 +64,7 @@ impl Isakmp {
             suite,
             hash,
             prf,
+            proof_prf: provider.prf(proof_prf).ok_or(CryptoError::Unsupported)?,
             cipher: algorithm.key(ka.as_bytes())?,
             keys,
             block_len,

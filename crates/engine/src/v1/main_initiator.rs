@@ -454,10 +454,7 @@ impl Proving {
 
     /// The responder takes us for connected, so it hears under our keys that we are not.
     fn unwelcome(&self, sa: &mut Sa, cx: &mut Context, iv: &Iv, refusal: Refusal) -> Next {
-        let mut chain = Chain::new();
-        chain.notify(notices::AUTHENTICATION_FAILED, &[]);
-        chain.delete_isakmp(sa);
-        informational::before_established(&self.keyed.isakmp, iv, sa, cx, chain);
+        informational::renounce(&self.keyed.isakmp, iv, sa, cx);
         refuse(refusal)
     }
 

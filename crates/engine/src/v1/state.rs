@@ -252,6 +252,7 @@ impl State {
             Self::KerberosReady(s) => s.on_message(sa, cx, message),
             Self::AggressiveSent(s) => s.on_message(sa, cx, message),
             Self::AggressiveAnswered(s) => s.on_message(sa, cx, message),
+            Self::AggressiveAnsweredJudging(s) => s.on_message(sa, cx, message),
             Self::Established(s) => s.on_message(sa, cx, message),
             other => {
                 sa.dropped(cx, "message not expected in this state");
