@@ -8,7 +8,7 @@ use crate::connection::Connection;
 use crate::handfast::Handfast;
 use crate::netns::{Lab, Namespace};
 use crate::strongswan::StrongSwan;
-use crate::tshark::{count, judge_dir};
+use crate::tshark::{Verdict, count, judge_dir, judge_first_times};
 
 const SOON: Duration = Duration::from_secs(15);
 
@@ -22,6 +22,7 @@ pub struct Meeting {
     /// The peer.
     pub theirs: StrongSwan,
     capture: Capture,
+    v1: bool,
 }
 
 impl Meeting {
@@ -40,6 +41,7 @@ impl Meeting {
             ours: Handfast::start(lab, a, &toml.join("\n")),
             theirs: StrongSwan::start_all_with(lab, b, &flipped, charon),
             capture,
+            v1: tunnels.iter().any(|tunnel| tunnel.version == 1),
         }
     }
 
@@ -102,26 +104,26 @@ impl Meeting {
     /// Ends the capture, which is to be sound and decrypt as a whole.
     #[track_caller]
     pub fn judged(self) -> Judged {
-        let judged = self.captured();
-        judge_dir(&judged.file, &judged.tables).assert_good();
+        let (judged, verdict) = self.captured();
+        verdict.assert_good();
         judged
     }
 
     /// The same of one in which IKE need not have led to ESP.
     #[track_caller]
     pub fn judged_ike(self) -> Judged {
-        let judged = self.captured();
-        let verdict = judge_dir(&judged.file, &judged.tables);
+        let (judged, verdict) = self.captured();
         verdict.assert_ike_good();
         verdict.assert_no_complaint();
         judged
     }
 
-    fn captured(self) -> Judged {
-        Judged {
-            file: self.capture.stop(),
-            tables: self.ours.keylog_dir(),
-        }
+    #[track_caller]
+    fn captured(self) -> (Judged, Verdict) {
+        let (file, tables) = (self.capture.stop(), self.ours.keylog_dir());
+        let judge = if self.v1 { judge_first_times } else { judge_dir };
+        let verdict = judge(&file, &tables);
+        (Judged { file, tables }, verdict)
     }
 }
 

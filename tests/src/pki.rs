@@ -52,13 +52,18 @@ impl Pki {
 
     /// A root. Kinds are rsa2048 (or another size), p256, p384, p521 and ed25519.
     pub fn root(&self, stem: &str, kind: &str) {
+        self.root_named(stem, kind, "");
+    }
+
+    /// A root that calls itself so.
+    pub fn root_named(&self, stem: &str, kind: &str, name: &str) {
         self.key(stem, kind);
         self.openssl.write(
             &format!("{stem}.cnf"),
             "[req]\ndistinguished_name=dn\n[dn]\n[x]\nbasicConstraints=critical,CA:true\n\
              keyUsage=critical,keyCertSign,cRLSign\nsubjectKeyIdentifier=hash\n",
         );
-        let subject = subject(stem, "");
+        let subject = subject(stem, name);
         self.openssl.run(&format!(
             "req -x509 -new -key {stem}.key -config {stem}.cnf -extensions x -subj {subject} -days 30 -out {stem}.crt"
         ));

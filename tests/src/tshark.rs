@@ -3,6 +3,7 @@
 //! A frame that decrypts proves little by itself, so everything is counted: what was encrypted, what of it was decrypted
 //! and found authentic, and every complaint.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::process::Command;
 
@@ -104,6 +105,31 @@ pub fn judge_part(capture: &Path, tables: &Path, filter: &str) -> Verdict {
     verdict
 }
 
+/// The same, but for what was sent again: in IKEv1 tshark then has an IV too far.
+#[track_caller]
+pub fn judge_first_times(capture: &Path, tables: &Path) -> Verdict {
+    let mut command = Command::new("tshark");
+    command
+        .args(["-n", "-r"])
+        .arg(capture)
+        .args(["-Y", "isakmp", "-T", "fields"]);
+    command.args(["-e", "frame.number", "-e", "ip.src", "-e", "udp.payload"]);
+    let text = run(command.env("WIRESHARK_CONFIG_DIR", tables));
+    let mut seen = HashSet::new();
+    let frames = text.lines().filter_map(|line| line.split_once('\t'));
+    let again = frames.filter(|(_, datagram)| !seen.insert(*datagram));
+    let again: Vec<String> = again.map(|(number, _)| format!("frame.number != {number}")).collect();
+    judge_part(
+        capture,
+        tables,
+        &["frame"]
+            .into_iter()
+            .chain(again.iter().map(String::as_str))
+            .collect::<Vec<_>>()
+            .join(" && "),
+    )
+}
+
 /// How many frames a display filter lets through.
 #[track_caller]
 pub fn count(capture: &Path, tables: &Path, filter: &str) -> usize {
@@ -143,10 +169,11 @@ impl Verdict {
         };
         if has("Internet Security Association and Key Management Protocol") {
             self.ike += 1;
-            // In IKEv1 nothing tells a wrong key but what comes out: every encrypted message has a HASH payload.
+            // In IKEv1 nothing tells a wrong key but what comes out: every encrypted message has a HASH payload, or where
+            // signatures prove the sides, a SIG payload in its place.
             if has("Version: 1.0") && has("Encrypted Data (") {
                 self.ike_encrypted += 1;
-                self.ike_good += usize::from(has("Payload: Hash (8)"));
+                self.ike_good += usize::from(has("Payload: Hash (8)") || has("Payload: Signature (9)"));
             }
             if has("Payload: Encrypted and Authenticated") {
                 self.ike_encrypted += 1;
