@@ -182,6 +182,7 @@ fn two_handfasts_with_and_without_udp() {
         (base().with(always), true),
         (base().with("aggressive = true").with(always), true),
         (base().with("aggressive = true").transport(), false),
+        (base().with(always).transport(), true),
     ] {
         let (lab, a, b) = Lab::pair();
         let capture = Capture::start(&lab, &a, &b);
@@ -204,5 +205,13 @@ fn two_handfasts_with_and_without_udp() {
             "{plain} plain, {udp} in UDP"
         );
         judge_dir(&file, &left.keylog_dir()).assert_good();
+        // NAT-OA of both ends in messages 1 and 2 of each quick mode, for transport mode in UDP alone (RFC 3947 section 5.2).
+        let quick = |more: &str| count(&file, &left.keylog_dir(), &format!("isakmp.exchangetype == 32{more}"));
+        let field = "isakmp.ike.nat_original_address_ipv4";
+        let original = quick(&format!(" && {field} == {from} && {field} == {to}"));
+        let in_udp_transport = in_udp && *from == connection.local.address;
+        let wanted = if in_udp_transport { quick("") / 3 * 2 } else { 0 };
+        assert!(quick("") >= 6);
+        assert_eq!((original, quick(&format!(" && {field}"))), (wanted, wanted));
     }
 }

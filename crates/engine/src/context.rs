@@ -47,6 +47,8 @@ pub(crate) enum Effect {
     TakeOver { slot: usize, adopt: bool },
     /// The ISAKMP SA in this slot wants to be replaced by a new one (IKEv1).
     Renew { slot: usize },
+    /// The peer has deleted the ISAKMP SA in this slot, whose children live on (IKEv1).
+    Orphaned { slot: usize },
     /// A place is not needed after all.
     Release { slot: usize, id: SaId },
     /// The peer says that it knows no other SA with us: forget those (RFC 7296 section 2.4).

@@ -418,6 +418,20 @@ pub struct Retransmit {
 /// The smallest MTU of IPv6, which every path of today carries (RFC 8200 section 5, RFC 7383 section 2.5.1).
 pub const FRAGMENT_SIZE: u16 = 1280;
 
+impl Retransmit {
+    /// How long a message that was sent so often waits for its answer.
+    pub(crate) fn wait(&self, sent: u32) -> Duration {
+        let growth = self.factor.powi(i32::try_from(sent).unwrap_or(i32::MAX));
+        let wait = self.first.as_secs_f64() * growth;
+        Duration::from_secs_f64(wait.min(self.most.as_secs_f64()))
+    }
+
+    /// From the first sending to giving up.
+    pub(crate) fn total(&self) -> Duration {
+        (1..=self.tries).map(|sent| self.wait(sent)).sum::<Duration>() + self.first
+    }
+}
+
 impl Default for Retransmit {
     fn default() -> Self {
         Self {

@@ -43,10 +43,7 @@ impl Pending {
         if self.sent > self.schedule.tries {
             return Due::GiveUp;
         }
-        let growth = self.schedule.factor.powi(i32::try_from(self.sent).unwrap_or(i32::MAX));
-        let wait = self.schedule.first.as_secs_f64() * growth;
-        let wait = wait.min(self.schedule.most.as_secs_f64());
-        self.due = now + std::time::Duration::from_secs_f64(wait);
+        self.due = now + self.schedule.wait(self.sent);
         self.sent += 1;
         Due::Again
     }

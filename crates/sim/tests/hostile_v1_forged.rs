@@ -78,9 +78,10 @@ fn what_its_hash_does_not_prove_changes_nothing() {
     );
     play.ignored("R-U-THERE again", &there);
     let id = play.fresh_id();
-    let gone = play.forger.hashed(INFORMATIONAL, id, &messages[2].1);
+    let all = [messages[1].1.clone(), messages[2].1.clone()].concat();
+    let gone = play.forger.hashed(INFORMATIONAL, id, &all);
     play.say(&gone);
-    assert_eq!(play.world.hosts[1].engine.sa_count(), 0, "a true Delete is obeyed");
+    assert_eq!(play.world.hosts[1].engine.sa_count(), 0, "true Deletes are obeyed");
     play.then_a_good_one();
 }
 

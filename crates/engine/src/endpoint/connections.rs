@@ -220,6 +220,11 @@ impl Supervisor {
             .flatten()
     }
 
+    /// Whether someone wants it up.
+    pub fn wants(&mut self, name: &str) -> bool {
+        self.named(name).is_some_and(|entry| entry.wanted)
+    }
+
     /// An attempt has its SA.
     pub fn connecting(&mut self, key: u64, sa: SaId) {
         if let Some(entry) = self.keyed(key) {

@@ -139,6 +139,14 @@ impl Machine {
         }
     }
 
+    /// An ISAKMP SA that the peer has deleted looks for a successor.
+    pub fn seek(self, cx: &Context) -> Next<Self> {
+        match self {
+            Self::V1(s) => lift(s.seek(cx)),
+            other @ Self::V2(_) => Ok(other),
+        }
+    }
+
     /// Takes over what older ISAKMP SAs leave, and goes on.
     pub fn inherit(self, sa: &mut Sa, cx: &mut Context, estates: Vec<Estate>) -> Next<Self> {
         match self {

@@ -339,6 +339,7 @@ impl Engine {
                 Effect::Reserve { by, peer } => self.reserve(by, peer),
                 Effect::TakeOver { slot, adopt } => self.take_over(slot, adopt),
                 Effect::Renew { slot } => self.renew(slot),
+                Effect::Orphaned { slot } => self.orphaned(slot),
                 Effect::Release { slot, id } => self.release(slot, id),
                 Effect::InitialContact {
                     fresh,

@@ -50,6 +50,14 @@ impl Engine {
         }
     }
 
+    /// The peer has deleted this SA and not its children. A connection that somebody wants up gets a new phase 1 at once.
+    pub(super) fn orphaned(&mut self, slot: usize) {
+        let name = self.sas.get(slot).and_then(|s| s.connection.clone());
+        if name.is_some_and(|name| self.supervisor.wants(&name)) {
+            self.step(slot, |state, _, cx| state.seek(cx));
+        }
+    }
+
     /// Begins a new phase 1 beside the SA in this slot.
     pub(super) fn renew(&mut self, slot: usize) {
         let Some(ike) = self.sas.get(slot) else { return };

@@ -30,6 +30,9 @@ const AGAIN: std::time::Duration = std::time::Duration::from_secs(30);
 /// Why an SA ends that has no children.
 pub(crate) const NO_CHILD: &str = "no child SA could be made";
 
+/// Why the children of an SA end that the peer has deleted.
+const NO_SUCCESSOR: &str = "the peer has deleted the ISAKMP SA and does not answer to another";
+
 /// See the module.
 pub(crate) struct Established {
     pub parties: Parties,
@@ -40,6 +43,8 @@ pub(crate) struct Established {
     pub dpd: Dpd,
     /// Another SA has taken over.
     pub over: bool,
+    /// The peer has deleted it; its children live on (see `orphan`).
+    pub deleted: bool,
     /// Children were there once.
     pub had_children: bool,
     pub(super) finished: VecDeque<Finished>,
@@ -51,7 +56,7 @@ pub(crate) struct Established {
     pub(super) last_heard: Instant,
     keepalive_due: Instant,
     established: Instant,
-    rekey_at: Option<Instant>,
+    pub(super) rekey_at: Option<Instant>,
     pub(super) leave_at: Option<Instant>,
     /// Counters are being asked, before a probe.
     pub(super) query: Option<(Ticket, usize)>,
@@ -78,6 +83,7 @@ impl Established {
             estate: Estate::default(),
             exchanges: BTreeMap::new(),
             over: false,
+            deleted: false,
             had_children: false,
             finished: VecDeque::new(),
             used: VecDeque::new(),
@@ -198,6 +204,11 @@ impl Established {
 
     pub fn on_message(mut self: Box<Self>, sa: &mut Sa, cx: &mut Context, message: &Message<'_>) -> Next {
         let header = message.header;
+        // Its Deletes of the children may come after that of the SA, for they are messages of their own.
+        if self.deleted && header.exchange != ExchangeType::V1_INFORMATIONAL {
+            sa.dropped(cx, "message under an ISAKMP SA that the peer has deleted");
+            return Ok(State::Established(self));
+        }
         match header.exchange {
             ExchangeType::V1_QUICK => self.on_quick(sa, cx, message),
             ExchangeType::V1_INFORMATIONAL => self.on_informational(sa, cx, message),
@@ -250,6 +261,7 @@ impl Established {
                 let ticket = cx.ask(Asker::Sa(sa.slot), Question::Plane(PlaneOp::Query(child.id)));
                 self.query = Some((ticket, index));
             }
+            None if self.deleted => self.seek(sa, cx),
             // Only a peer that has said so answers (RFC 3706 section 5.1).
             None if self.abilities.dpd => self.probe(sa, cx),
             None => self.last_heard = cx.now,
@@ -257,7 +269,11 @@ impl Established {
     }
 
     fn wants_probes(&self) -> bool {
-        !self.parties.connection.liveness.is_zero() && !self.over && self.query.is_none() && !self.dpd.is_asking()
+        !self.parties.connection.liveness.is_zero()
+            && !self.over
+            && !self.is_seeking()
+            && self.query.is_none()
+            && !self.dpd.is_asking()
     }
 
     fn sends_keepalives(&self, sa: &Sa) -> bool {
@@ -289,7 +305,8 @@ impl Established {
     pub fn on_timer(mut self: Box<Self>, sa: &mut Sa, cx: &mut Context) -> Next {
         let now = cx.now;
         if self.leave_at.is_some_and(|at| at <= now) {
-            return self.close(sa, cx, "replaced");
+            let reason = if self.is_seeking() { NO_SUCCESSOR } else { "replaced" };
+            return self.close(sa, cx, reason);
         }
         if self.sends_keepalives(sa) && now >= self.keepalive_due {
             self.keepalive_due = now + self.parties.connection.keepalive;
@@ -302,12 +319,17 @@ impl Established {
         }
         if !self.over && self.rekey_at.is_some_and(|at| at <= now) {
             self.rekey_at = Some(now + cx.rng.jitter(AGAIN));
-            cx.effects.push(Effect::Renew { slot: sa.slot });
+            if self.deleted {
+                self.rekey_at = None;
+                self.seek(sa, cx);
+            } else {
+                cx.effects.push(Effect::Renew { slot: sa.slot });
+            }
         }
         let (over, rekeys) = self.estate.on_timer(sa, cx);
         over.into_iter()
             .for_each(|id| self.delete_child(sa, cx, id, "its lifetime is over"));
-        rekeys.into_iter().for_each(|id| self.wish_again(id));
+        rekeys.into_iter().for_each(|id| self.wish_again(sa, cx, id));
         self.next_wishes(sa, cx);
         if let Err(refusal) = self.on_dpd_timer(sa, cx).and_then(|()| self.send_again(sa, cx)) {
             self.forget_all(sa, cx, "the peer does not answer");

@@ -131,6 +131,12 @@ impl Estate {
         }
     }
 
+    /// Every child in use is to be replaced then.
+    pub fn rekey_all_at(&mut self, at: Instant) {
+        let in_use = self.children.iter_mut().filter(|c| !c.replaced);
+        in_use.for_each(|c| c.rekey_at = Some(at));
+    }
+
     /// A new pair stands inbound. Older pairs for the same traffic go once what was sent on them has arrived; we send on the
     /// new one when the peer does, or after a second, or at once where there is no other.
     pub fn add(&mut self, sa: &Sa, cx: &mut Context, child: ChildSa, outbound: SaInstall, origin: Origin) {

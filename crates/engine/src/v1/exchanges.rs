@@ -100,7 +100,7 @@ impl Established {
     pub fn next_wishes(&mut self, sa: &mut Sa, cx: &mut Context) {
         loop {
             let ours = self.exchanges.values().filter(|e| matches!(e, Exchange::Initiator(_)));
-            if ours.count() >= MAX_OURS || self.over {
+            if ours.count() >= MAX_OURS || self.over || self.deleted {
                 return;
             }
             let Some(mut wish) = self.queue.pop_front() else { return };
@@ -265,7 +265,12 @@ impl Established {
     }
 
     /// Replaces a child.
-    pub fn wish_again(&mut self, id: ChildId) {
+    pub fn wish_again(&mut self, sa: &Sa, cx: &mut Context, id: ChildId) {
+        if self.deleted {
+            self.estate.rekey_later(cx, id);
+            self.seek(sa, cx);
+            return;
+        }
         let Some(child) = self.estate.child(id) else { return };
         if let ([local], [remote]) = (child.local_ts.as_slice(), child.remote_ts.as_slice()) {
             self.queue.push_back(Wish {
@@ -344,7 +349,7 @@ impl Established {
             .filter(|c| !c.replaced)
             .map(|c| c.id)
             .collect();
-        ids.into_iter().for_each(|id| self.wish_again(id));
+        ids.into_iter().for_each(|id| self.wish_again(sa, cx, id));
         self.next_wishes(sa, cx);
     }
 }

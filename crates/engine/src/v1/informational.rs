@@ -44,6 +44,9 @@ pub(crate) fn renounce(isakmp: &Isakmp, last: &Iv, sa: &mut Sa, cx: &mut Context
 impl Established {
     /// Sends these payloads in an exchange of their own.
     pub fn inform(&mut self, sa: &mut Sa, cx: &mut Context, chain: Chain) -> Option<Datagrams> {
+        if self.deleted {
+            return None;
+        }
         let id = self.fresh_id(cx);
         self.use_up(id);
         let chain = self.isakmp.hashed(id, chain);
@@ -112,6 +115,9 @@ impl Established {
         for delete in parsed.deletes() {
             match delete.protocol {
                 Protocol::ISAKMP if delete.iter().any(|spi| spi == cookies(sa.spi_i, sa.spi_r)) => {
+                    if refusal.is_none() && !self.over && !self.deleted && self.outlives(sa, cx) {
+                        return Ok(State::Established(self));
+                    }
                     let reason = match &refusal {
                         Some(refusal) => refusal.to_string(),
                         None if self.over => "replaced".into(),

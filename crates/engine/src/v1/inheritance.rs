@@ -49,6 +49,11 @@ impl Established {
     pub fn bequeath(&mut self, sa: &Sa, cx: &mut Context, by_us: bool) -> Estate {
         self.over = true;
         let leave = cx.now + if by_us { OVERLAP } else { LEAVE };
+        if self.deleted {
+            // Nothing is left to be said under it. The peer may have meant the children too: new ones are made at once.
+            self.leave_at = Some(cx.now);
+            self.estate.rekey_all_at(cx.now);
+        }
         self.leave_at.get_or_insert(leave);
         self.drop_exchanges(sa, cx);
         self.record(sa, cx);

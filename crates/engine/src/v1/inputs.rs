@@ -92,7 +92,7 @@ impl State {
                 Ok(Self::Established(s))
             }
             (Self::Established(mut s), PlaneEvent::Expiring { child, .. }) => {
-                s.wish_again(*child);
+                s.wish_again(sa, cx, *child);
                 s.next_wishes(sa, cx);
                 Ok(Self::Established(s))
             }
@@ -140,6 +140,17 @@ impl State {
         match self {
             Self::Established(s) if !s.over => Some(s.since()),
             _ => None,
+        }
+    }
+
+    /// The peer has deleted it, and its children are to have another.
+    pub fn seek(self, cx: &Context) -> Next {
+        match self {
+            Self::Established(mut s) => {
+                s.seek_soon(cx);
+                Ok(Self::Established(s))
+            }
+            other => Ok(other),
         }
     }
 

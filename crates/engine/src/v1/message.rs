@@ -1,11 +1,14 @@
 //! Messages: a reader that has each payload at hand, and what is built to send.
 
+use std::net::IpAddr;
+
 use handfast_crypto::provider::CryptoError;
 use handfast_wire::describe::describe_v1;
 use handfast_wire::header::{ExchangeType, Flags, Header, PayloadType, Spi, Version};
 use handfast_wire::numbers::CertEncoding;
 use handfast_wire::numbers::v1::{NotifyType, Protocol};
 use handfast_wire::selector::TrafficSelector;
+use handfast_wire::v1::nat::encode_nat_oa;
 use handfast_wire::v1::notify::cookies;
 use handfast_wire::v1::raw::check_reserved;
 use handfast_wire::v1::{
@@ -308,6 +311,14 @@ impl Chain {
             NatTraversal::Rfc | NatTraversal::None => PayloadType::V1_NAT_D,
         };
         self.0.push_raw(kind, hash);
+    }
+
+    pub fn nat_oa(&mut self, way: NatTraversal, address: IpAddr) {
+        let kind = match way {
+            NatTraversal::Draft => PayloadType::V1_NAT_OA_DRAFT,
+            NatTraversal::Rfc | NatTraversal::None => PayloadType::V1_NAT_OA,
+        };
+        self.0.push_raw(kind, &encode_nat_oa(address));
     }
 
     /// A notify without SPI.

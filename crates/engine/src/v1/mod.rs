@@ -23,6 +23,7 @@ pub(crate) mod main_responder;
 pub(crate) mod message;
 pub(crate) mod nat;
 pub(crate) mod notices;
+mod orphan;
 pub(crate) mod proposals;
 pub(crate) mod quick;
 pub(crate) mod quick_initiator;

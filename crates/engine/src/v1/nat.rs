@@ -69,3 +69,17 @@ pub(crate) fn encapsulation_mode(mode: Mode, outer: Encapsulation, way: NatTrave
         (Encapsulation::Udp { .. }, NatTraversal::Rfc | NatTraversal::None) => plain + 2,
     }
 }
+
+/// The addresses from which both ends of a quick mode send, its initiator's first: for transport mode in UDP both ends
+/// MUST name them, for tunnel mode they SHOULD NOT (RFC 3947 section 5.2).
+pub(crate) fn push_original(
+    chain: &mut Chain,
+    (mode, outer): (Mode, Encapsulation),
+    way: NatTraversal,
+    (initiator, responder): (IpAddr, IpAddr),
+) {
+    if mode == Mode::Transport && matches!(outer, Encapsulation::Udp { .. }) {
+        chain.nat_oa(way, initiator);
+        chain.nat_oa(way, responder);
+    }
+}

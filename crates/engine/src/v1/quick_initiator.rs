@@ -160,6 +160,8 @@ fn request(
     }
     rest.id(&local_id);
     rest.id(&remote_id);
+    let ends = (sa.path.local.ip(), sa.path.remote.ip());
+    nat::push_original(&mut rest, (wish.policy.mode, outer), this.abilities.nat_traversal, ends);
     let hash = v1::hash_1(this.isakmp.prf, &this.isakmp.keys.skeyid_a, id, rest.bytes());
     let chain = rest.after_hash(hash.as_bytes());
     let bytes = match this.seal(&mut iv, sa, cx, ExchangeType::V1_QUICK, id, &chain) {

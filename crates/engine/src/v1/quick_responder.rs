@@ -27,8 +27,8 @@ use crate::v1::isakmp::Iv;
 use crate::v1::message::{Chain, Parsed};
 use crate::v1::notices::{INVALID_ID_INFORMATION, NO_PROPOSAL_CHOSEN, PAYLOAD_MALFORMED};
 use crate::v1::proposals::{self, Agreed};
-use crate::v1::quick;
 use crate::v1::state::Sa;
+use crate::v1::{nat, quick};
 
 /// One of the peer's.
 pub(crate) struct Responder {
@@ -276,6 +276,9 @@ fn reply(this: &Established, sa: &mut Sa, cx: &mut Context, id: u32, mut respond
         rest.ke(public);
     }
     responder.ids.iter().for_each(|id| rest.id(id));
+    let agreed = (responder.child.mode, responder.child.path.encapsulation);
+    let ends = (sa.path.remote.ip(), sa.path.local.ip());
+    nat::push_original(&mut rest, agreed, this.abilities.nat_traversal, ends);
     if let Some(lifetime) = &responder.lifetime {
         rest.notify_esp(responder.child.spi_in, NotifyType::RESPONDER_LIFETIME, lifetime);
     }
