@@ -228,7 +228,7 @@ pub fn main() -> ExitCode {
         Cmd::Rekey(options) => commands::rekey(&options),
         Cmd::Reload(options) => commands::reload(&options),
         Cmd::Status(options) => commands::status(&options),
-        Cmd::Check { file } => commands::check(&file),
+        Cmd::Check { file } => crate::check::check(&file),
         Cmd::Pki { command } => crate::pki::run(command),
         Cmd::Kerberos { command } => crate::kerberos::run(command),
         Cmd::Man => print(|out| crate::man::render(Cli::command(), out)),

@@ -43,42 +43,6 @@ pub fn load_file(path: &Path) -> Result<(Loaded, String), ExitCode> {
     }
 }
 
-/// `handfast check`.
-pub fn check(path: &Path) -> ExitCode {
-    let (loaded, name) = match load_file(path) {
-        Ok(loaded) => loaded,
-        Err(code) => return code,
-    };
-    for warning in &loaded.warnings {
-        eprintln!("{warning}");
-    }
-    console::line(format_args!("{name} is right."));
-    for c in &loaded.policy.connections {
-        let ike: Vec<String> = c.ike.iter().map(ToString::to_string).collect();
-        console::line(format_args!(
-            "  {}: as {} to {}, IKEv2 by preshared key",
-            c.pair(),
-            c.local_id,
-            c.remote_id
-        ));
-        console::line(format_args!("    ike  {}", ike.join(", ")));
-        for child in &c.children {
-            let list = |ts: &[handfast_engine::policy::Selector], own: &str| match ts {
-                [] => own.to_string(),
-                ts => ts.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
-            };
-            let esp: Vec<String> = child.esp.iter().map(ToString::to_string).collect();
-            console::line(format_args!("    esp  {}", esp.join(", ")));
-            let (local, remote) = (
-                list(&child.local_ts, "our address"),
-                list(&child.remote_ts, "the peer's address"),
-            );
-            console::line(format_args!("    {local} <-> {remote}"));
-        }
-    }
-    ExitCode::SUCCESS
-}
-
 /// `handfast up` and `down`.
 pub fn named(options: &NameOptions, request: &Request, done: &str) -> ExitCode {
     let timeout = Duration::from_secs(options.timeout.max(1));

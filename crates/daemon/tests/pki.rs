@@ -130,3 +130,115 @@ fn mistakes_are_told_in_one_line() {
     let (code, _, said) = pki(dir, "ca --subject XY=1");
     assert!(code == 2 && said.contains("is none of CN"), "{said}");
 }
+
+/// A configuration in `dir`, its owner's alone.
+fn configure(dir: &Path, text: &str) {
+    let path = dir.join("t.toml");
+    std::fs::write(&path, text).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+#[test]
+fn a_connection_judges_as_the_daemon_would() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    good(dir, "ca");
+    good(dir, "issue a.test");
+    good(dir, "issue b.branch.test carol@branch.test");
+    good(dir, "ca --dir other");
+    good(dir, "issue --dir other b.branch.test");
+    let own = "certificate = \"a.test.crt\"\nkey = \"a.test.key\"\nca = \"ca.crt\"\n";
+    let secret = "secret = \"0123456789\"\n";
+    configure(
+        dir,
+        &format!(
+            "[connection.branch]\nremote = \"192.0.2.2\"\nremote_id = \"*.branch.test\"\n{own}\
+             [connection.strict]\nremote = \"192.0.2.3\"\nremote_id = \"*.branch.test\"\ncrl = \"require\"\n{own}\
+             [connection.secret]\nlocal = \"192.0.2.1\"\nremote = \"192.0.2.4\"\n{secret}"
+        ),
+    );
+    let judge = |name: &str, rest: &str| format!("verify --config t.toml --connection {name} {rest}");
+    let said = good(dir, &judge("branch", "b.branch.test.crt"));
+    assert!(said.contains("connection  branch of t.toml:1\n"), "{said}");
+    assert!(
+        said.contains("it is of domain name \"b.branch.test\"") && said.contains("\naccepted "),
+        "{said}"
+    );
+    for (name, rest, why) in [
+        (
+            "branch",
+            "a.test.crt",
+            "is of nobody that branch accepts: its remote_id is *.branch.test (t.toml:1)",
+        ),
+        (
+            "branch",
+            "--as carol@branch.test b.branch.test.crt",
+            "branch accepts no e-mail address",
+        ),
+        ("branch", "other/b.branch.test.crt", "CN=Handfast CA"),
+        (
+            "strict",
+            "b.branch.test.crt",
+            "no CRL says whether it is revoked, and one is required; nothing is fetched here",
+        ),
+        ("secret", "b.branch.test.crt", "accepts of its peer psk only (t.toml:"),
+    ] {
+        let err = bad(dir, &judge(name, rest), 1);
+        assert!(err.contains(why), "no {why:?} in {err}");
+    }
+    assert!(bad(dir, &judge("absent", "a.test.crt"), 2).contains("it has branch, strict, secret"));
+}
+
+#[test]
+fn check_shows_certificates_and_what_the_methods_mean() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    good(dir, "ca");
+    good(dir, "issue a.test --days 5");
+    good(dir, "issue --key ed25519 e.test");
+    let own = |name: &str| format!("certificate = \"{name}.crt\"\nkey = \"{name}.key\"\nca = \"ca.crt\"\n");
+    let to = |n: u8| format!("remote = \"192.0.2.{n}\"\nremote_subnet = \"10.{n}.0.0/16\"\nsecret = \"0123456789\"\n");
+    configure(
+        dir,
+        &format!(
+            "[connection.both]\nversion = \"any\"\n{}{}\
+             [connection.mixed]\n{}auth = \"certificate\"\nremote_auth = \"psk\"\n{}\
+             [connection.ed]\nversion = \"any\"\n{}{}",
+            to(2),
+            own("a.test"),
+            to(3),
+            own("a.test").replace("ca = \"ca.crt\"\n", ""),
+            to(4),
+            own("e.test"),
+        ),
+    );
+    let out = Command::new(env!("CARGO_BIN_EXE_handfast"))
+        .args(["check", "t.toml"])
+        .current_dir(dir)
+        .output()
+        .unwrap();
+    let (told, warned) = (
+        String::from_utf8(out.stdout).unwrap(),
+        String::from_utf8(out.stderr).unwrap(),
+    );
+    assert!(out.status.success(), "{warned}");
+    assert!(
+        warned.contains("t.toml:6:15: warning: our certificate \"CN=a.test\" expires on"),
+        "{warned}"
+    );
+    for line in [
+        "both (any from 192.0.2.2): as a.test to 192.0.2.2",
+        "    IKEv2: we by certificate, else by preshared key, the peer by certificate or preshared key",
+        "    IKEv1: both sides by the same of these, offered in this order: certificate, preshared key",
+        "    ours \"CN=a.test\" (ECDSA P-256) by \"CN=Handfast CA\", until 20",
+        "         names DNS:a.test",
+        "    trusts \"CN=Handfast CA\", until 20",
+        "    IKEv2: we by certificate, the peer by preshared key",
+        // Ed25519 is not for IKEv1.
+        "    IKEv1: both sides by preshared key",
+    ] {
+        assert!(told.contains(line), "no {line:?} in {told}");
+    }
+    assert!(told.contains("(4 days)") || told.contains("(5 days)"), "{told}");
+    assert!(!told.contains("0123456789"), "{told}");
+}

@@ -175,3 +175,145 @@ fn name(certificate: &Certificate) -> String {
         _ => certificate.subject().to_string(),
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use handfast_config::load;
+    use handfast_store::delta::CertificateFacts;
+    use handfast_store::status::{AuthStatus, EndStatus, NatStatus};
+
+    use super::*;
+
+    /// The files of `crates/config/tests/pki`, at a time in 2027.
+    struct Files;
+
+    impl handfast_config::FileReader for Files {
+        fn read(&self, path: &std::path::Path) -> Result<Vec<u8>, String> {
+            let pki = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/tests/pki");
+            std::fs::read(pki.join(path)).map_err(|e| e.to_string())
+        }
+
+        fn mode(&self, _: &std::path::Path) -> Result<u32, String> {
+            Ok(0o600)
+        }
+
+        fn list(&self, _: &std::path::Path) -> Result<Option<Vec<std::path::PathBuf>>, String> {
+            Ok(None)
+        }
+
+        fn now(&self) -> Time {
+            END.plus_days(0)
+        }
+    }
+
+    /// soon.crt ends: 2027-01-20.
+    const END: Time = Time(1_800_403_200);
+    const DAY: i64 = 86_400;
+
+    fn connections() -> Vec<Arc<Connection>> {
+        let table = |name: &str, n: u8| {
+            format!(
+                "[connection.{name}]\nremote = \"192.0.2.{n}\"\nremote_subnet = \"10.{n}.0.0/16\"\n\
+                 certificate = \"soon.crt\"\nkey = \"soon.key\"\nca = [\"ca.crt\", \"old.crt\"]\ncrl_file = \"old.crl\"\n"
+            )
+        };
+        let text = table("one", 2) + &table("two", 3);
+        load("t.toml", &text, &Files)
+            .unwrap_or_else(|e| panic!("{e}"))
+            .policy
+            .connections
+    }
+
+    #[test]
+    fn each_threshold_is_told_once() {
+        let connections = connections();
+        let at = |days: i64| Time(END.0 - days * DAY - DAY / 2);
+        let mut told = Told::new(connections.iter(), at(30));
+        let mut look = |time| told.look(connections.iter(), time);
+        assert!(look(at(20)).is_empty());
+        for (days, what) in [
+            (13, "expires"),
+            (6, "expires"),
+            (2, "expires"),
+            (0, "expires"),
+            (-1, "expired"),
+        ] {
+            let warnings = look(at(days));
+            assert_eq!(warnings.len(), 1, "{days}: {warnings:?}");
+            assert!(
+                warnings[0].contains("one: our certificate \"CN=soon\"") && warnings[0].contains(what),
+                "{warnings:?}"
+            );
+            assert!(look(at(days)).is_empty(), "{days}");
+        }
+        assert!(look(at(-100)).is_empty());
+    }
+
+    #[test]
+    fn what_ends_soon_at_the_start_was_told_there() {
+        let connections = connections();
+        let at = |days: i64| Time(END.0 - days * DAY - DAY / 2);
+        let mut told = Told::new(connections.iter(), at(5));
+        assert!(told.look(connections.iter(), at(5)).is_empty());
+        assert_eq!(told.look(connections.iter(), at(2)).len(), 1);
+        // Renewed: nothing is due, and it is told again should the old one come back.
+        assert!(told.look([].into_iter(), at(2)).is_empty());
+        assert!(!told.look(connections.iter(), at(2)).is_empty());
+    }
+
+    #[test]
+    fn a_crl_that_is_outdated_is_told_once() {
+        let connections = connections();
+        // 2026-11-25, with the time of day when it was made.
+        let (before, after) = (Time(1_795_600_000 - 10 * DAY), Time(1_795_600_000 + 10 * DAY));
+        let mut told = Told::new(connections.iter(), before);
+        let warnings = told.look(connections.iter(), after);
+        assert!(warnings.len() == 1 && warnings[0].contains("CRL"), "{warnings:?}");
+        assert!(told.look(connections.iter(), after).is_empty());
+    }
+
+    #[test]
+    fn the_status_has_each_certificate_once_and_the_first_to_end_first() {
+        let connections = connections();
+        let peer = IkeSaStatus {
+            connection: Some("two".into()),
+            ike_version: Some(2),
+            state: "established".into(),
+            reason: None,
+            retry_in_s: None,
+            initiator: None,
+            local: EndStatus::default(),
+            remote: EndStatus::default(),
+            spi_i: None,
+            spi_r: None,
+            proposal: None,
+            auth: AuthStatus {
+                peer_certificate: Some(CertificateFacts {
+                    subject: "CN=peer".into(),
+                    anchor: Some("CN=root".into()),
+                    not_after: Some(END.0 + DAY),
+                }),
+                ..AuthStatus::default()
+            },
+            nat: NatStatus::default(),
+            established_s: None,
+            took_us: None,
+            rekey_in_s: None,
+            messages: 0,
+            children: vec![],
+        };
+        let list = status(&connections, &[peer.clone(), peer], Time(END.0 - DAY));
+        let shown: Vec<(&str, &str, usize, Option<i64>)> = list
+            .iter()
+            .map(|c| (c.kind.as_str(), c.subject.as_str(), c.connections.len(), c.expires_in_s))
+            .collect();
+        assert_eq!(shown.len(), 4, "{shown:?}");
+        assert_eq!((shown[0].0, shown[0].1, shown[0].2), ("peer", "CN=old", 2));
+        assert!(shown[0].3 < Some(0));
+        assert_eq!(shown[1], ("own", "CN=soon", 2, Some(DAY)));
+        assert_eq!(shown[2], ("peer", "CN=peer", 1, Some(2 * DAY)));
+        assert_eq!((shown[3].0, shown[3].2), ("ca", 2));
+        assert_eq!(list[2].issuer.as_deref(), Some("CN=root"));
+    }
+}

@@ -84,8 +84,14 @@ pub struct VerifyOptions {
     #[arg(value_name = "FILE")]
     pub certificate: PathBuf,
     /// Files or directories with trusted CAs
-    #[arg(long, required = true, value_name = "PATH")]
+    #[arg(long, required_unless_present = "connection", value_name = "PATH")]
     pub ca: Vec<PathBuf>,
+    /// Judge as this connection of the configuration would, with what it trusts and wants
+    #[arg(long, value_name = "NAME", requires = "config", conflicts_with_all = ["ca", "tls_usage", "sha1", "revocation"])]
+    pub connection: Option<String>,
+    /// The configuration
+    #[arg(long, value_name = "FILE", requires = "connection")]
+    pub config: Option<PathBuf>,
     /// Files or directories with other CAs' certificates, which help to find a trusted one
     #[arg(long, value_name = "PATH")]
     pub intermediate: Vec<PathBuf>,

@@ -1,13 +1,16 @@
 //! `pki verify`: what the daemon would do with a peer's certificate, step by step.
 
 use std::fmt::Write;
+use std::sync::Arc;
 
-use handfast_auth::Identity;
 use handfast_auth::certificate::path::find;
 use handfast_auth::certificate::revocation::{Evidence, RevocationPolicy, Wanted, check};
-use handfast_auth::certificate::{Certificate, Crl, Name, Path, PathPolicy, Trust, Usage};
+use handfast_auth::certificate::{Certificate, Crl, Name, Path, PathPolicy, PeerPolicy, Trust, Usage};
+use handfast_auth::{Identity, IdentityPattern};
+use handfast_engine::policy::{Connection, Method};
 
 use super::{Problem, VerifyOptions, files};
+use crate::config_file::{self, Unusable};
 use crate::net::clock::certificate_time;
 
 /// Says whether the certificate is accepted; if not, the step that failed.
@@ -17,22 +20,30 @@ pub(super) fn verify(options: &VerifyOptions) -> Result<String, Problem> {
         .certificates
         .split_first()
         .ok_or_else(|| Problem::Usage(format!("{} holds no certificate", options.certificate.display())))?;
-    let trust = trust(options)?;
-    let now = certificate_time();
-    let policy = PathPolicy {
-        usage: if options.tls_usage { Usage::IkeOrTls } else { Usage::Ike },
-        sha1: options.sha1,
-        ..PathPolicy::at(now)
-    };
     let mut text = String::new();
-    if let Some(identity) = &options.identity {
-        let identity = identity_of(identity)?;
+    let given = options.identity.as_deref().map(identity_of).transpose()?;
+    let (peers, identity) = match connection(options)? {
+        Some(connection) => {
+            let identity = identity_for(&connection, own, given)?;
+            let _ = writeln!(text, "connection  {} of {}", connection.name, connection.place);
+            (connection.auth.peers.clone(), Some(identity))
+        }
+        None => (Arc::new(policy(options)?), given),
+    };
+    if let Some(identity) = identity {
         own.is_of(&identity)
             .map_err(|refusal| Problem::Failed(refusal.to_string()))?;
         let _ = writeln!(text, "name        it is of {} \"{identity}\"", identity.kind_name());
     }
-    let paths = find(own, sent, &trust, &policy).map_err(|refusal| Problem::Failed(refusal.to_string()))?;
-    let path = unrevoked(options, &paths)?;
+    let now = certificate_time();
+    let limits = PathPolicy {
+        now,
+        usage: peers.usage,
+        sha1: peers.sha1,
+        limits: peers.limits,
+    };
+    let paths = find(own, sent, &peers.trust, &limits).map_err(|refusal| Problem::Failed(refusal.to_string()))?;
+    let path = unrevoked(options, &peers, &paths)?;
     for (index, certificate) in path.certificates().iter().enumerate() {
         let what = if index + 1 == path.certificates().len() {
             "trusted"
@@ -46,8 +57,98 @@ pub(super) fn verify(options: &VerifyOptions) -> Result<String, Problem> {
     Ok(text)
 }
 
+/// The connection that is to judge, if one is named.
+fn connection(options: &VerifyOptions) -> Result<Option<Arc<Connection>>, Problem> {
+    let (Some(name), Some(file)) = (&options.connection, &options.config) else {
+        return Ok(None);
+    };
+    let loaded = config_file::read(file).map_err(|unusable| match unusable {
+        Unusable::File(why) => Problem::Usage(why),
+        mistakes => Problem::Usage(mistakes.lines().join("\n")),
+    })?;
+    let all = loaded.policy.connections;
+    let Some(connection) = all.iter().find(|c| c.name == *name) else {
+        let known: Vec<&str> = all.iter().map(|c| c.name.as_str()).collect();
+        let known = known.join(", ");
+        return Err(Problem::Usage(format!(
+            "{} has no connection {name}; it has {known}",
+            file.display()
+        )));
+    };
+    if !connection.auth.accepts(Method::Certificate) {
+        let accepted: Vec<&str> = connection.auth.remote.iter().map(|m| m.name()).collect();
+        return Err(Problem::Failed(format!(
+            "{name} accepts of its peer {} only ({}, remote_auth)",
+            accepted.join(" or "),
+            connection.place
+        )));
+    }
+    Ok(Some(connection.clone()))
+}
+
+/// Whom the connection takes the peer for: whom it is said to be, or whom the connection wants.
+fn identity_for(
+    connection: &Connection,
+    certificate: &Certificate,
+    given: Option<Identity>,
+) -> Result<Identity, Problem> {
+    let wanted = &connection.remote_id;
+    let name = &connection.name;
+    if let Some(given) = given {
+        return if wanted.matches(&given) {
+            Ok(given)
+        } else {
+            Err(Problem::Failed(format!(
+                "{name} accepts no {} \"{given}\": its remote_id is {wanted} ({})",
+                given.kind_name(),
+                connection.place
+            )))
+        };
+    }
+    if let IdentityPattern::Exact(identity) = wanted {
+        return Ok(identity.clone());
+    }
+    let all = certificate.identities();
+    if let Some(fits) = all.iter().find(|identity| wanted.matches(identity)) {
+        return Ok(fits.clone());
+    }
+    let all: Vec<String> = all.iter().map(ToString::to_string).collect();
+    Err(Problem::Failed(format!(
+        "certificate {certificate} is of nobody that {name} accepts: its remote_id is {wanted} ({}), and the certificate \
+         has {}",
+        connection.place,
+        all.join(", ")
+    )))
+}
+
 /// The first path that is not revoked.
-fn unrevoked<'a>(options: &VerifyOptions, paths: &'a [Path]) -> Result<&'a Path, Problem> {
+fn unrevoked<'a>(options: &VerifyOptions, peers: &PeerPolicy, paths: &'a [Path]) -> Result<&'a Path, Problem> {
+    let mut crls = peers.crls.clone();
+    crls.append(&mut crls_of(options)?);
+    let mut ocsp = Vec::new();
+    for path in &options.ocsp {
+        ocsp.push((files::octets(path)?.to_vec(), None));
+    }
+    let evidence = Evidence {
+        crls: &crls,
+        ocsp: &ocsp,
+    };
+    let mut refusal = None;
+    for path in paths {
+        match check(path, &evidence, peers.revocation, certificate_time()) {
+            Ok(()) => return Ok(path),
+            Err(error) => refusal = refusal.or(Some(error.to_string())),
+        }
+    }
+    let mut refusal = refusal.unwrap_or_default();
+    if options.connection.is_some() {
+        // The daemon would ask for what it is not given.
+        refusal.push_str("; nothing is fetched here: --crl and --ocsp name what there is");
+    }
+    Err(Problem::Failed(refusal))
+}
+
+fn crls_of(options: &VerifyOptions) -> Result<Vec<Crl>, Problem> {
     let mut crls = Vec::new();
     for path in &options.crl {
         for der in files::read(path, None)?.crls {
@@ -55,35 +156,11 @@ fn unrevoked<'a>(options: &VerifyOptions, paths: &'a [Path]) -> Result<&'a Path,
             crls.push(crl);
         }
     }
-    let mut ocsp = Vec::new();
-    for path in &options.ocsp {
-        ocsp.push((files::octets(path)?.to_vec(), None));
-    }
-    let wanted = |given: bool| match options.revocation {
-        Some(wanted) if given => wanted,
-        None if given => Wanted::Try,
-        _ => Wanted::Off,
-    };
-    let policy = RevocationPolicy {
-        // "require" without a file of either kind means a CRL.
-        crl: wanted(!crls.is_empty() || ocsp.is_empty() && options.revocation.is_some()),
-        ocsp: wanted(!ocsp.is_empty()),
-    };
-    let evidence = Evidence {
-        crls: &crls,
-        ocsp: &ocsp,
-    };
-    let mut refusal = None;
-    for path in paths {
-        match check(path, &evidence, policy, certificate_time()) {
-            Ok(()) => return Ok(path),
-            Err(error) => refusal = refusal.or(Some(error.to_string())),
-        }
-    }
-    Err(Problem::Failed(refusal.unwrap_or_default()))
+    Ok(crls)
 }
 
-fn trust(options: &VerifyOptions) -> Result<Trust, Problem> {
+/// What the options alone say.
+fn policy(options: &VerifyOptions) -> Result<PeerPolicy, Problem> {
     let all = |paths: &[std::path::PathBuf]| -> Result<Vec<Certificate>, Problem> {
         let mut certificates = Vec::new();
         for path in paths {
@@ -98,7 +175,23 @@ fn trust(options: &VerifyOptions) -> Result<Trust, Problem> {
     if trust.anchors.is_empty() {
         return Err(Problem::Usage("no certificate is in what --ca names".into()));
     }
-    Ok(trust)
+    let wanted = |given: bool| match options.revocation {
+        Some(wanted) if given => wanted,
+        None if given => Wanted::Try,
+        _ => Wanted::Off,
+    };
+    let (crl, ocsp) = (!crls_of(options)?.is_empty(), !options.ocsp.is_empty());
+    Ok(PeerPolicy {
+        trust,
+        usage: if options.tls_usage { Usage::IkeOrTls } else { Usage::Ike },
+        sha1: options.sha1,
+        revocation: RevocationPolicy {
+            // "require" without a file of either kind means a CRL.
+            crl: wanted(crl || !ocsp && options.revocation.is_some()),
+            ocsp: wanted(ocsp),
+        },
+        ..PeerPolicy::default()
+    })
 }
 
 /// An identity, or a distinguished name as people write it.
