@@ -2,15 +2,15 @@
 
 use handfast_auth::certificate::ikev1;
 use handfast_crypto::secret::Secret;
-use handfast_engine::policy::{Authentication, Method, Versions};
+use handfast_engine::policy::{Authentication, Method, Remote, Versions};
 
 use crate::certificates::{self, Own};
 use crate::section::{Reader, Section};
 use crate::trust::Trusted;
-use crate::{psk, trust};
+use crate::{kerberos, psk, trust};
 
-const WORDS: &str = "\"certificate\" or \"psk\", or a list of them, best first";
-const CREDENTIALS: &str = "secret or secret_file, or certificate and ca";
+const WORDS: &str = "\"kerberos\", \"certificate\" or \"psk\", or a list of them, best first";
+const CREDENTIALS: &str = "secret or secret_file, or certificate and ca, or kerberos";
 const MAKE: &str = "`openssl rand -base64 32` makes a good secret, `handfast pki` certificates";
 
 /// What a connection says of authentication.
@@ -28,6 +28,7 @@ pub(crate) fn read(
     versions: Versions,
     s: &mut Section<'_, '_>,
     reader: &mut Reader<'_>,
+    remote: Option<&Remote>,
 ) -> Option<Read> {
     let before = reader.errors();
     let psk = psk::read(s, reader, name);
@@ -35,18 +36,20 @@ pub(crate) fn read(
     let mut own = certificates::read(s, reader, name, sha1);
     let trusted = trust::read(s, reader, name, sha1, &own);
     own.staple(reader, &trusted.policy.trust.anchors);
+    let kerberos = kerberos::read(s, reader, name, remote);
     let wrong = reader.errors() > before;
     let has_psk = s.has("secret") || s.has("secret_file");
     let has_own = s.has("certificate") || s.has("key");
     let mut local = methods(s, reader, "auth");
     if local.is_empty() && !s.has("auth") {
         // The order of preference where nothing is said; none without its credential.
+        local.extend(s.has("kerberos").then_some(Method::Kerberos));
         local.extend(has_own.then_some(Method::Certificate));
         local.extend(has_psk.then_some(Method::Psk));
         if local.is_empty() && !wrong {
             reader.error(
                 at,
-                format!("{name} has no secret and no certificate"),
+                format!("{name} has no secret, no certificate and no Kerberos"),
                 CREDENTIALS,
                 MAKE,
             );
@@ -71,6 +74,16 @@ pub(crate) fn read(
         let expected = "certificate = \"PATH\" and key = \"PATH\"";
         reader.error(s.at_of("auth"), message, expected, "`handfast pki issue` makes both");
     }
+    if uses(Method::Kerberos) && !s.has("kerberos") {
+        let message = format!("{name} does not say what Kerberos is to use");
+        let hint = "with it, the keytab is /etc/krb5.keytab, and the peer's principal that of its host";
+        let key = if local.contains(&Method::Kerberos) {
+            "auth"
+        } else {
+            "remote_auth"
+        };
+        reader.error(s.at_of(key), message, "kerberos = {}, or a table of it", hint);
+    }
     let has_trust = s.has("ca") || s.has("remote_key");
     if remote.contains(&Method::Certificate) && !has_trust {
         let key = if s.has("remote_auth") { "remote_auth" } else { "auth" };
@@ -80,6 +93,7 @@ pub(crate) fn read(
         reader.error(s.at_of(key), message, "ca = \"PATH\"", hint);
     }
     unused(s, reader, name, &local, &remote);
+    version_2(s, reader, name, versions, (&local, &remote));
     version_1(s, reader, name, versions, (&local, &remote), &own);
     if reader.errors() > before {
         return None;
@@ -92,7 +106,7 @@ pub(crate) fn read(
             psk: psk.unwrap_or_else(|| Secret::new(vec![])),
             certificates: own.certificates.clone(),
             peers: policy.into(),
-            kerberos: None,
+            kerberos,
         },
         own,
     })
@@ -104,8 +118,10 @@ fn methods(s: &mut Section<'_, '_>, reader: &mut Reader<'_>, key: &'static str) 
         let method = match text.as_str() {
             "psk" => Method::Psk,
             "certificate" => Method::Certificate,
+            "kerberos" => Method::Kerberos,
             _ => {
                 let hint = match text.as_str() {
+                    "gss" | "gssapi" | "krb5" => "Kerberos is \"kerberos\"",
                     "secret" | "preshared" => "a preshared key is \"psk\"",
                     "pubkey" | "rsasig" | "cert" | "rsa" | "ecdsa" => {
                         "certificates and raw public keys are \"certificate\""
@@ -147,6 +163,8 @@ fn unused(s: &Section<'_, '_>, reader: &mut Reader<'_>, name: &str, local: &[Met
         "its peer never proves itself by certificate",
         hint,
     );
+    let kerberos = by(local, Method::Kerberos) || by(remote, Method::Kerberos);
+    warn(&["kerberos"], kerberos, "nobody uses it", "auth with \"kerberos\" does");
     let psk = by(local, Method::Psk) || by(remote, Method::Psk);
     warn(
         &["secret", "secret_file"],
@@ -154,6 +172,37 @@ fn unused(s: &Section<'_, '_>, reader: &mut Reader<'_>, name: &str, local: &[Met
         "nobody uses it",
         "auth or remote_auth with \"psk\" does",
     );
+}
+
+/// IKEv2 has no Kerberos: the other methods apply.
+fn version_2(
+    s: &Section<'_, '_>,
+    reader: &mut Reader<'_>,
+    name: &str,
+    versions: Versions,
+    (local, remote): (&[Method], &[Method]),
+) {
+    let only = |list: &[Method]| list == [Method::Kerberos];
+    let has = |list: &[Method]| list.contains(&Method::Kerberos);
+    if versions == Versions::One || !(has(local) || has(remote)) {
+        return;
+    }
+    let key = if s.has("version") { "version" } else { "kerberos" };
+    let message = format!("{name}: IKEv2 has no Kerberos");
+    match (versions, only(local) || only(remote)) {
+        (Versions::Two, true) => reader.error(s.at_of(key), message, "version = 1, or another method too", ""),
+        (Versions::Two, false) => reader.warning(
+            s.at_of(key),
+            message,
+            "only the other methods are used; version = 1 has it",
+        ),
+        (_, true) => reader.warning(s.at_of(key), message, "so only IKEv1 is of use here"),
+        (_, false) => reader.warning(
+            s.at_of(key),
+            message,
+            "in IKEv2 the other methods are used; version = 1 has it always",
+        ),
+    }
 }
 
 /// In IKEv1 both sides use one method.

@@ -12,7 +12,7 @@ use handfast_engine::policy::{
 use crate::certificates::Own;
 use crate::section::{Reader, Section};
 use crate::units::{SPAN, Span};
-use crate::{algorithms, auth, children, ends};
+use crate::{algorithms, auth, children, ends, kerberos};
 
 /// A connection and where it is written.
 pub(crate) struct Read {
@@ -36,11 +36,12 @@ pub(crate) fn read(name: &str, at: usize, mut s: Section<'_, '_>, reader: &mut R
     let local = ends::local(&mut s, reader);
     let local_is_wrong = reader.count() > before;
     let remote = ends::remote(&mut s, reader, name, at);
-    let read = auth::read(name, at, versions, &mut s, reader);
+    let read = auth::read(name, at, versions, &mut s, reader, remote.as_ref());
     let by_certificate = |list: fn(&Authentication) -> &Vec<Method>| {
         read.as_ref()
             .is_some_and(|read| list(&read.auth).contains(&Method::Certificate))
     };
+    let by = |method| read.as_ref().is_some_and(|read| read.auth.remote == [method]);
     let (local_id, remote_id) = identities(&mut s, reader);
     let legacy = s.flag(reader, "legacy").unwrap_or(false);
     let children = children::read(name, at, &mut s, reader, legacy);
@@ -85,15 +86,21 @@ pub(crate) fn read(name: &str, at: usize, mut s: Section<'_, '_>, reader: &mut R
     if let (Some(own), Some(Some(id))) = (own, &local_id) {
         own.check_identity(reader, s.at_of("local_id"), id);
     }
-    let of_certificate = || own.and_then(Own::identity);
+    let of_kerberos = || {
+        read.as_ref()
+            .and_then(|read| kerberos::host(read.auth.kerberos.as_ref()?))
+    };
+    let of_certificate = || own.and_then(Own::identity).or_else(of_kerberos);
     let local_id = local_id.unwrap_or_else(|| of_certificate().or_else(|| ends::own_identity(&local, remote.as_ref())));
-    let sure = read.is_some() || !(s.has("certificate") || s.has("key"));
+    let sure = read.is_some() || !["certificate", "key", "kerberos"].iter().any(|key| s.has(key));
     if sure && local_id.is_none() && !s.has("local_id") && !local_is_wrong {
         let message = format!("{name} does not say who we are");
         reader.error(at, message, "local_id, or local from which it follows", "");
     }
     let remote_id = match (remote_id, &remote) {
         (Some(id), _) => id?,
+        // Its principals say who the peer is.
+        (None, Some(Remote::Any | Remote::Address(_))) if by(Method::Kerberos) => IdentityPattern::Any,
         (None, Some(remote)) => ends::identity_of(remote).unwrap_or_else(|| {
             let whom = if by_certificate(|auth| &auth.remote) {
                 "has a certificate of a CA that it trusts"
@@ -143,7 +150,8 @@ pub(crate) fn credentials(
     identity: &Identity,
 ) -> Option<Authentication> {
     let versions = versions(s, reader);
-    let read = auth::read(name, at, versions, s, reader)?;
+    let remote = ends::remote(s, reader, name, at);
+    let read = auth::read(name, at, versions, s, reader, remote.as_ref())?;
     if read.auth.local.contains(&Method::Certificate) {
         read.own.check_identity(reader, s.at_of("certificate"), identity);
     }
@@ -167,7 +175,18 @@ fn versions(s: &mut Section<'_, '_>, reader: &mut Reader<'_>) -> Versions {
     }
     match s.number(reader, "version", 1, 2) {
         Some(1) => Versions::One,
-        _ => Versions::Two,
+        Some(_) => Versions::Two,
+        // Only IKEv1 has Kerberos.
+        None if !s.has("version") && wants_kerberos(s) => Versions::One,
+        None => Versions::Two,
+    }
+}
+
+fn wants_kerberos(s: &Section<'_, '_>) -> bool {
+    if s.has("auth") {
+        s.has_text("auth", "kerberos")
+    } else {
+        s.has("kerberos")
     }
 }
 

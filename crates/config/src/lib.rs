@@ -13,6 +13,7 @@ mod daemon;
 mod diagnostic;
 mod ends;
 mod files;
+mod kerberos;
 mod lifetime;
 mod mask;
 mod nearest;

@@ -351,6 +351,18 @@ impl<'a, 'i> Section<'a, 'i> {
             .any(|(name, value)| name.get_ref() == key && matches!(value.get_ref(), DeValue::String(_)))
     }
 
+    /// Whether this text is the key's value, or one of its list.
+    pub fn has_text(&self, key: &str, text: &str) -> bool {
+        let is = |value: &DeValue<'_>| matches!(value, DeValue::String(found) if found.as_ref() == text);
+        self.table.iter().any(|(name, value)| {
+            name.get_ref() == key
+                && match value.get_ref() {
+                    DeValue::Array(list) => list.iter().any(|item| is(item.get_ref())),
+                    one => is(one),
+                }
+        })
+    }
+
     /// True or false.
     pub fn flag(&mut self, reader: &mut Reader<'_>, key: &'static str) -> Option<bool> {
         match self.value(key)? {

@@ -278,6 +278,9 @@ fn the_documentation_has_every_key() {
     };
     let mut keys = known(&format!("{BASE}quite_another = 1\n"));
     keys.extend(known(&format!("[daemon]\nquite_another = 1\n{BASE}")));
+    keys.extend(known(&format!(
+        "{BASE}kerberos = {{ target = \"host/b\", quite_another = 1 }}\n"
+    )));
     keys.sort_unstable();
     assert_eq!(documented, keys);
 }
@@ -373,4 +376,112 @@ fn every_key_reaches_the_policy() {
     assert_eq!(b.remote, Remote::Name("b.example.net".into()));
     assert_eq!(b.remote_id.to_string(), "b.example.net");
     assert!(loaded.warnings.is_empty());
+}
+
+/// A keytab with a key of host/a.example.net@R.
+fn keytab() -> Vec<u8> {
+    let counted = |text: &str| [&u16::try_from(text.len()).unwrap().to_be_bytes()[..], text.as_bytes()].concat();
+    let mut entry = [&[0, 2][..], &counted("R"), &counted("host"), &counted("a.example.net")].concat();
+    entry.extend([0, 0, 0, 1, 0, 0, 0, 0, 2, 0, 18]);
+    entry.extend(counted(&"k".repeat(32)));
+    [&[5, 2][..], &u32::try_from(entry.len()).unwrap().to_be_bytes(), &entry].concat()
+}
+
+#[test]
+fn kerberos_reaches_the_policy() {
+    use handfast_auth::kerberos::Target;
+    use handfast_auth::kerberos::ikev1::HashedIdentity;
+    use handfast_engine::policy::{Method, Versions};
+    use handfast_wire::v1::gss::{Framing, IdentityEncoding};
+
+    struct Keytabs;
+    impl FileReader for Keytabs {
+        fn read(&self, path: &Path) -> Result<Vec<u8>, String> {
+            match path.to_str() {
+                Some("/etc/krb5.keytab" | "own.keytab") => Ok(keytab()),
+                _ => Err("no such file".into()),
+            }
+        }
+        fn mode(&self, _: &Path) -> Result<u32, String> {
+            Ok(0o600)
+        }
+        fn list(&self, _: &Path) -> Result<Option<Vec<std::path::PathBuf>>, String> {
+            Ok(None)
+        }
+        fn now(&self) -> handfast_auth::certificate::Time {
+            handfast_auth::certificate::Time(1_800_000_000)
+        }
+    }
+    let text = r#"
+        [connection.short]
+        remote = "files.example.net"
+        kerberos = {}
+
+        [connection.long]
+        version = "any"
+        remote = "192.0.2.2"
+        auth = ["kerberos", "psk"]
+        secret = "a long secret that both ends share"
+        [connection.long.kerberos]
+        keytab = "own.keytab"
+        principal = "host/a.example.net"
+        ccache = "FILE:/run/tickets"
+        rcache = "dfl:"
+        target = "PC$@AD.EXAMPLE"
+        peer_principals = ["PC$", "host/*.example.net@R"]
+        realms = "AD.EXAMPLE"
+        fallback = false
+        identity = "A$@AD.EXAMPLE"
+        identity_encoding = "latin-1"
+        hashed_identity = "as-sent"
+        token_octet = "present"
+    "#;
+    let loaded = handfast_config::load("t.toml", text, &Keytabs).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    let [short, long] = &loaded.policy.connections[..] else {
+        panic!("two connections")
+    };
+    assert_eq!(
+        (short.versions, short.auth.local.as_slice()),
+        (Versions::One, &[Method::Kerberos][..])
+    );
+    assert_eq!(short.auth.remote, [Method::Kerberos]);
+    assert_eq!(
+        (short.local_id.to_string(), short.remote_id.to_string()),
+        ("a.example.net".into(), "files.example.net".into())
+    );
+    let kerberos = short.auth.kerberos.as_ref().unwrap();
+    assert_eq!(kerberos.identity, "host/a.example.net@R");
+    assert!(kerberos.fallback && kerberos.framing.is_none() && kerberos.hashed.is_none());
+    assert_eq!(kerberos.local.target, Some(Target::host("files.example.net")));
+    assert_eq!(kerberos.local.credentials.keytab.as_deref(), Some("/etc/krb5.keytab"));
+    let own = "host/a.example.net@R".parse().unwrap();
+    let accepts = |peer: &str| kerberos.local.peers.check(&peer.parse().unwrap(), &own).is_ok();
+    assert!(accepts("host/files.example.net@R"));
+    assert!(!accepts("host/evil.example.net@R") && !accepts("host/files.example.net@S"));
+
+    assert_eq!((long.versions, long.auth.local.len()), (Versions::Any, 2));
+    let kerberos = long.auth.kerberos.as_ref().unwrap();
+    let credentials = &kerberos.local.credentials;
+    assert_eq!(
+        credentials.principal.as_ref().unwrap().to_string(),
+        "host/a.example.net"
+    );
+    assert_eq!(
+        (credentials.ccache.as_deref(), credentials.rcache.as_deref()),
+        (Some("FILE:/run/tickets"), Some("dfl:"))
+    );
+    assert_eq!(credentials.keytab.as_deref(), Some("own.keytab"));
+    assert_eq!(kerberos.local.target.as_ref().unwrap().to_string(), "PC$@AD.EXAMPLE");
+    let accepts = |peer: &str| kerberos.local.peers.check(&peer.parse().unwrap(), &own).is_ok();
+    assert!(accepts("PC$@AD.EXAMPLE") && accepts("host/b.example.net@R"));
+    assert!(!accepts("PC$@R") && !accepts("host/b.example.net@AD.EXAMPLE"));
+    assert_eq!(
+        (kerberos.identity.as_str(), kerberos.encoding),
+        ("A$@AD.EXAMPLE", IdentityEncoding::Latin1)
+    );
+    assert_eq!(
+        (kerberos.hashed, kerberos.framing),
+        (Some(HashedIdentity::AsSent), Some(Framing::VendorOctet))
+    );
+    assert!(!kerberos.fallback);
 }

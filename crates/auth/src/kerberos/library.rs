@@ -6,10 +6,15 @@ mod contexts;
 use std::fmt;
 #[cfg(feature = "kerberos")]
 use std::sync::Arc;
+use std::sync::OnceLock;
 
+use super::credentials::Credentials;
 use super::error::{ErrorKind, GssError};
 #[cfg(feature = "kerberos")]
 use super::ffi;
+use super::mechanism::{Context, Flags, Mechanism, Ready};
+use super::principal::Target;
+use super::question::Role;
 
 /// The library's name, by which the loader finds it.
 pub const LIBRARY: &str = "libgssapi_krb5.so.2";
@@ -56,7 +61,7 @@ impl Kerberos {
     /// Always.
     #[cfg(not(feature = "kerberos"))]
     pub fn load_from(_path: &str) -> Result<Self, GssError> {
-        Err(Self::no_library("this program was built without it"))
+        Err(Self::no_library(WITHOUT))
     }
 
     /// Its name or path.
@@ -69,11 +74,71 @@ impl Kerberos {
     }
 }
 
+/// The system's library, loaded when it is first needed, and looked for again as long as it is missing.
+#[derive(Clone, Copy, Debug)]
+pub struct System;
+
+impl System {
+    /// The library.
+    ///
+    /// # Errors
+    /// As [`Kerberos::load`].
+    pub fn library() -> Result<&'static Kerberos, GssError> {
+        static LOADED: OnceLock<Kerberos> = OnceLock::new();
+        match LOADED.get() {
+            Some(library) => Ok(library),
+            None => {
+                let library = Kerberos::load()?;
+                Ok(LOADED.get_or_init(|| library))
+            }
+        }
+    }
+}
+
+impl Mechanism for System {
+    fn ready(&self, own: &Credentials, role: Role) -> Result<Ready, GssError> {
+        Self::library()?.ready(own, role)
+    }
+
+    fn initiate(&self, own: &Credentials, target: &Target, flags: Flags) -> Result<Box<dyn Context>, GssError> {
+        Self::library()?.initiate(own, target, flags)
+    }
+
+    fn accept(&self, own: &Credentials) -> Result<Box<dyn Context>, GssError> {
+        Self::library()?.accept(own)
+    }
+
+    fn forget(&self, own: &Credentials) {
+        if let Ok(library) = Self::library() {
+            library.forget(own);
+        }
+    }
+}
+
 impl fmt::Debug for Kerberos {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Kerberos({})", self.path)
     }
 }
+
+/// Nobody can have one without the library.
+#[cfg(not(feature = "kerberos"))]
+impl Mechanism for Kerberos {
+    fn ready(&self, _: &Credentials, _: Role) -> Result<Ready, GssError> {
+        Err(Self::no_library(WITHOUT))
+    }
+
+    fn initiate(&self, _: &Credentials, _: &Target, _: Flags) -> Result<Box<dyn Context>, GssError> {
+        Err(Self::no_library(WITHOUT))
+    }
+
+    fn accept(&self, _: &Credentials) -> Result<Box<dyn Context>, GssError> {
+        Err(Self::no_library(WITHOUT))
+    }
+}
+
+#[cfg(not(feature = "kerberos"))]
+const WITHOUT: &str = "this program was built without it";
 
 #[cfg(all(test, feature = "kerberos"))]
 mod tests {

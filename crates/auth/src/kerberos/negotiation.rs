@@ -141,7 +141,7 @@ impl Established {
             Role::Initiator => (facts.target.clone(), facts.source.clone()),
             Role::Responder => (facts.source.clone(), facts.target.clone()),
         };
-        local.peers.check(&peer)?;
+        local.peers.check(&peer, &own)?;
         Ok(Self {
             peer,
             own,

@@ -4,7 +4,7 @@
 use std::fmt::{self, Write};
 use std::str::FromStr;
 
-use super::principal::{Principal, PrincipalError, escaped, split};
+use super::principal::{Principal, PrincipalError, Target, escaped, split};
 
 /// A principal in which `*` stands for one or more characters of one component, as in `host/*.example.net@EXAMPLE.NET`.
 /// The realm is never a pattern.
@@ -28,6 +28,20 @@ impl FromStr for PrincipalPattern {
 }
 
 impl PrincipalPattern {
+    /// Exactly this principal, or that of a host's service, in whatever realm it is.
+    pub fn of(target: &Target) -> Self {
+        match target {
+            Target::Principal(principal) => Self {
+                components: principal.components().to_vec(),
+                realm: principal.realm().map(str::to_owned),
+            },
+            Target::Service { service, host } => Self {
+                components: vec![service.clone(), host.clone()],
+                realm: None,
+            },
+        }
+    }
+
     /// Its realm, if it names one.
     pub fn realm(&self) -> Option<&str> {
         self.realm.as_deref()
@@ -106,7 +120,7 @@ impl fmt::Display for PrincipalPattern {
 pub struct PeerPrincipals {
     /// One of these must fit.
     pub patterns: Vec<PrincipalPattern>,
-    /// The realms of patterns that name none.
+    /// The realms of patterns that name none. If it is empty, that is our own realm.
     pub realms: Vec<String>,
 }
 
@@ -135,22 +149,22 @@ pub enum PrincipalRefusal {
 impl PeerPrincipals {
     /// Exactly this one.
     pub fn only(principal: &Principal) -> Self {
-        let pattern = PrincipalPattern {
-            components: principal.components().to_vec(),
-            realm: principal.realm().map(str::to_owned),
-        };
+        let pattern = PrincipalPattern::of(&Target::Principal(principal.clone()));
         Self {
             patterns: vec![pattern],
             realms: Vec::new(),
         }
     }
 
-    /// Whether this principal, which the library proved, is accepted.
+    /// Whether this principal, which the library proved, is accepted by `own`.
     ///
     /// # Errors
     /// Whom we want instead.
-    pub fn check(&self, principal: &Principal) -> Result<(), PrincipalRefusal> {
-        let in_list = |realm: Option<&str>| self.realms.iter().any(|known| Some(known.as_str()) == realm);
+    pub fn check(&self, principal: &Principal, own: &Principal) -> Result<(), PrincipalRefusal> {
+        let in_list = |realm: Option<&str>| match self.realms.as_slice() {
+            [] => realm.is_some() && realm == own.realm(),
+            realms => realms.iter().any(|known| Some(known.as_str()) == realm),
+        };
         let realm_fits = |pattern: &PrincipalPattern| match pattern.realm() {
             Some(realm) => principal.realm() == Some(realm),
             None => in_list(principal.realm()),
@@ -164,7 +178,11 @@ impl PeerPrincipals {
             return Err(PrincipalRefusal::Principal { found, wanted });
         }
         let named = self.patterns.iter().filter_map(PrincipalPattern::realm);
-        let mut realms: Vec<&str> = self.realms.iter().map(String::as_str).chain(named).collect();
+        let ours = own
+            .realm()
+            .filter(|_| self.realms.is_empty() && self.patterns.iter().any(|p| p.realm().is_none()));
+        let listed = self.realms.iter().map(String::as_str);
+        let mut realms: Vec<&str> = listed.chain(ours).chain(named).collect();
         realms.dedup();
         let wanted = list(&realms);
         Err(PrincipalRefusal::Realm { found, wanted })
@@ -220,7 +238,8 @@ mod tests {
             patterns: patterns.iter().map(|p| p.parse().unwrap()).collect(),
             realms: realms.iter().map(|r| (*r).to_owned()).collect(),
         };
-        let check = |peers: &PeerPrincipals, who: &str| peers.check(&who.parse().unwrap());
+        let check =
+            |peers: &PeerPrincipals, who: &str| peers.check(&who.parse().unwrap(), &"host/own@OWN".parse().unwrap());
         let peers = of(&["host/b", "host/c@S"], &["R"]);
         for good in ["host/b@R", "host/c@S"] {
             assert_eq!(check(&peers, good), Ok(()), "{good}");
@@ -232,8 +251,15 @@ mod tests {
             );
         }
         assert!(matches!(check(&peers, "host/b@T"), Err(PrincipalRefusal::Realm { .. })));
-        // No list of realms: a pattern without one fits nobody.
-        assert!(check(&of(&["host/b"], &[]), "host/b@R").is_err());
+        // No list of realms: it is our own.
+        let ours = of(&["host/b"], &[]);
+        assert_eq!(check(&ours, "host/b@OWN"), Ok(()));
+        let refusal = check(&ours, "host/b@R").unwrap_err();
+        assert!(
+            matches!(&refusal, PrincipalRefusal::Realm { wanted, .. } if wanted == "OWN"),
+            "{refusal}"
+        );
+        assert!(check(&of(&["host/b"], &["R"]), "host/b@OWN").is_err());
         assert!(
             check(&PeerPrincipals::default(), "host/b@R")
                 .unwrap_err()

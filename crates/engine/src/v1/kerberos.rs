@@ -156,7 +156,7 @@ impl Gss {
     /// Whether another connection's Kerberos accepts the peer too: the one that its identity led to.
     pub fn is_accepted_by(&self, connection: &Connection) -> Result<(), GssError> {
         match (&connection.auth.kerberos, self.peer()) {
-            (Some(kerberos), Some(context)) => Ok(kerberos.local.peers.check(context.peer())?),
+            (Some(kerberos), Some(context)) => Ok(kerberos.local.peers.check(context.peer(), context.own())?),
             _ => Ok(()),
         }
     }
