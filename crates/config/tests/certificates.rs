@@ -201,3 +201,41 @@ fn credentials_are_read_again_for_one_connection() {
     let nothing = Secret::from(&b"[daemon]"[..]);
     assert!(credentials("t.toml", &nothing, c, &Files).1.is_err());
 }
+
+/// What a reload tells of changed files and keys: all of it leaves SAs alone, but for how the sides prove themselves.
+#[test]
+fn what_changes_is_told_under_its_key() {
+    use handfast_engine::reload::{Effect, differences};
+
+    let base = format!("{OWN}secret = \"0123456789\"\nlocal_id = \"a.example.net\"\n");
+    let before = connection(&base);
+    let soon = base
+        .replace("a.example.net.crt", "soon.crt")
+        .replace("a.example.net.key", "soon.key");
+    let line = |line: &str| format!("{base}{line}\n");
+    let live = Effect::Live;
+    for (lines, key, effect) in [
+        (soon.clone(), "certificate", live),
+        (soon, "key", live),
+        (base.replace("\"ca.crt\"", "[\"ca.crt\", \"old.crt\"]"), "ca", live),
+        (line("crl = \"require\""), "crl", live),
+        (line("ocsp = \"off\""), "ocsp", live),
+        (line("crl_file = \"ca.crl\""), "crl_file", live),
+        (line("remote_key = \"b.pub\""), "remote_key", live),
+        (line("certificate_usage = \"ike-or-tls\""), "certificate_usage", live),
+        (line("sha1 = true"), "sha1", live),
+        (line("rsa_pss = false"), "rsa_pss", live),
+        (line("ocsp_response = \"a.ocsp\""), "ocsp_response", live),
+        (
+            line("auth = \"psk\"\nremote_auth = [\"certificate\", \"psk\"]"),
+            "auth",
+            Effect::Reconnect,
+        ),
+        (line("remote_auth = \"certificate\""), "remote_auth", Effect::Reconnect),
+    ] {
+        let found = differences(&before, &connection(&lines));
+        let told = found.iter().find(|d| d.key == key);
+        assert_eq!(told.map(|d| d.effect), Some(effect), "{key}: {found:?}");
+    }
+    assert!(differences(&before, &connection(&base)).is_empty());
+}
