@@ -48,6 +48,14 @@ pub struct Host {
     pub plane_broken: bool,
     /// The plane refuses to install what sends.
     pub outbound_broken: bool,
+    /// How many signatures were asked for.
+    pub signed: usize,
+    /// How many peers were judged.
+    pub judged: usize,
+    /// Answers to these questions are held back, as by a slow key or a CA's server.
+    pub hold: bool,
+    /// What is held back.
+    pub held: VecDeque<(Ticket, Answer)>,
     random: SimRandom,
     late: VecDeque<(Instant, Ticket, Answer)>,
 }
@@ -84,6 +92,10 @@ impl Host {
             counters: Counters::default(),
             plane_broken: false,
             outbound_broken: false,
+            signed: 0,
+            judged: 0,
+            hold: false,
+            held: VecDeque::new(),
             random: SimRandom(ChaCha20Rng::from_seed([seed; 32])),
             late: VecDeque::new(),
         }
@@ -189,8 +201,11 @@ impl Host {
             match output {
                 Output::Transmit(transmit) => sent.push(transmit),
                 Output::Ask(ticket, question) => {
+                    let held = self.hold && matches!(question, Question::Sign(_) | Question::Judge(_));
                     let answer = self.answer(question);
-                    if self.lag.is_zero() {
+                    if held {
+                        self.held.push_back((ticket, answer));
+                    } else if self.lag.is_zero() {
                         self.engine.handle(now, Input::Answer(ticket, answer));
                     } else {
                         self.late.push_back((now + self.lag, ticket, answer));
@@ -223,8 +238,14 @@ impl Host {
                 let same = self.addresses.iter().find(|a| a.is_ipv4() == remote.is_ipv4());
                 Answer::LocalAddress(same.copied().ok_or_else(|| "no address of that family".into()))
             }
-            Question::Sign(question) => Answer::Signed(question.answer()),
-            Question::Judge(question) => Answer::Judged(judge(&question)),
+            Question::Sign(question) => {
+                self.signed += 1;
+                Answer::Signed(question.answer())
+            }
+            Question::Judge(question) => {
+                self.judged += 1;
+                Answer::Judged(judge(&question))
+            }
             Question::Gss(question) => Answer::Gss(question.answer()),
             Question::Plane(op) => Answer::Plane(self.plane(op)),
         }

@@ -5,11 +5,13 @@
 pub mod forger;
 pub mod forger_v1;
 pub mod host;
+pub mod impostor;
 pub mod network;
 pub mod pair;
 pub mod pki;
 pub mod policies;
 pub mod realm;
+pub mod rsa_forger;
 pub mod seeded;
 pub mod world;
 

@@ -1,7 +1,9 @@
 //! Hosts, the network between them, and the time.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use handfast_engine::policy::Policy;
 use handfast_engine::{Command, Input, Instant, Transmit};
 
 use crate::host::Host;
@@ -37,6 +39,22 @@ impl World {
     pub fn command(&mut self, host: usize, command: Command) {
         let sent = self.hosts[host].feed(self.now, Input::Command(command));
         self.carry(sent);
+    }
+
+    /// Gives a host another policy.
+    pub fn reload(&mut self, host: usize, policy: Policy) {
+        let sent = self.hosts[host].feed(self.now, Input::Policy(Arc::new(policy)));
+        self.carry(sent);
+    }
+
+    /// Gives a host an answer that was held back, the first or the last. Returns whether there was one.
+    pub fn release(&mut self, host: usize, first: bool) -> bool {
+        let held = &mut self.hosts[host].held;
+        let answer = if first { held.pop_front() } else { held.pop_back() };
+        let Some((ticket, answer)) = answer else { return false };
+        let sent = self.hosts[host].feed(self.now, Input::Answer(ticket, answer));
+        self.carry(sent);
+        true
     }
 
     fn carry(&mut self, sent: Vec<Transmit>) {

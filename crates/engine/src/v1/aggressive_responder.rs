@@ -76,6 +76,8 @@ pub(crate) struct Answered {
     peer: Identity,
     last: Last,
     complained: bool,
+    /// A signature was judged: that costs more than a hash, and once is enough.
+    judged: bool,
     pub expires: Instant,
 }
 
@@ -357,6 +359,7 @@ impl Reply {
             peer: self.peer,
             last,
             complained: false,
+            judged: false,
             expires: cx.now + HALF_OPEN,
         })))
     }
@@ -404,8 +407,12 @@ impl Answered {
             (None, Some(_)) => Err(auth::garbage(chosen.way)),
         };
         if self.complained {
-            // What it says is looked at again only if it may still be proved at no cost.
-            let costly = chosen.method() != Method::Psk;
+            // What it says is looked at again only if it may still be proved at no cost, or no signature was judged yet.
+            let costly = match chosen.method() {
+                Method::Psk => false,
+                Method::Certificate => self.judged,
+                Method::Kerberos => true,
+            };
             if costly || parsed.is_err() {
                 sa.dropped(cx, "another message that does not prove the peer");
                 return Ok(State::AggressiveAnswered(self));
@@ -441,12 +448,15 @@ impl Answered {
                 nat::detect(sa, chosen, &parsed);
                 match verdict {
                     Verdict::Proven => Ok(self.finish(sa, cx, third, None)),
-                    Verdict::Asked(ticket) => Ok(State::AggressiveAnsweredJudging(Box::new(Judging {
-                        answered: self,
-                        third,
-                        ticket,
-                        early: None,
-                    }))),
+                    Verdict::Asked(ticket) => {
+                        self.judged = true;
+                        Ok(State::AggressiveAnsweredJudging(Box::new(Judging {
+                            answered: self,
+                            third,
+                            ticket,
+                            early: None,
+                        })))
+                    }
                 }
             }
             Err(_) if self.complained => {

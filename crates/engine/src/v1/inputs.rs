@@ -16,6 +16,7 @@ impl State {
     pub fn close(self, sa: &mut Sa, cx: &mut Context, reason: &str) -> Next {
         match self {
             Self::Established(s) => s.close(sa, cx, reason),
+            Self::MainJudging(s) => Ok(s.close(sa, cx, reason)),
             _ => Ok(gone(reason)),
         }
     }

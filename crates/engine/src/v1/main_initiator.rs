@@ -33,7 +33,7 @@ use crate::v1::established::Established;
 use crate::v1::isakmp::Iv;
 use crate::v1::kerberos::Gss;
 use crate::v1::message::{Chain, Parsed, Plain, seal};
-use crate::v1::state::{Chosen, Keyed, Last, Next, Overdue, Parties, Sa, State, Waiting, refuse};
+use crate::v1::state::{Chosen, Keyed, Last, Next, Overdue, Parties, Sa, State, Waiting, gone, refuse};
 use crate::v1::vendor::{self, Abilities};
 use crate::v1::{informational, kerberos_initiator, nat, notices, proposals};
 
@@ -454,8 +454,12 @@ impl Proving {
 
     /// The responder takes us for connected, so it hears under our keys that we are not.
     fn unwelcome(&self, sa: &mut Sa, cx: &mut Context, iv: &Iv, refusal: Refusal) -> Next {
-        informational::renounce(&self.keyed.isakmp, iv, sa, cx);
+        self.disown(sa, cx, iv);
         refuse(refusal)
+    }
+
+    fn disown(&self, sa: &mut Sa, cx: &mut Context, iv: &Iv) {
+        informational::renounce(&self.keyed.isakmp, iv, sa, cx);
     }
 
     fn finish(self: Box<Self>, sa: &mut Sa, cx: &mut Context, sixth: Sixth, certificate: Option<Proven>) -> State {
@@ -472,6 +476,12 @@ impl Proving {
 }
 
 impl Judging {
+    /// The responder takes us for connected, and hears that we are not.
+    pub fn close(&self, sa: &mut Sa, cx: &mut Context, reason: &str) -> State {
+        self.proving.disown(sa, cx, &self.sixth.iv);
+        gone(reason)
+    }
+
     pub fn on_answer(self: Box<Self>, sa: &mut Sa, cx: &mut Context, ticket: Ticket, answer: Answer) -> Next {
         let (true, Answer::Judged(judged)) = (ticket == self.ticket, answer) else {
             return Ok(State::MainJudging(self));

@@ -64,6 +64,8 @@ pub(crate) struct Ready {
     last: Last,
     /// The owner was told of a message that proves nothing; once is enough.
     complained: bool,
+    /// A signature was judged, or a name: that costs more than a hash, and once is enough.
+    judged: bool,
     pub expires: Instant,
 }
 
@@ -278,6 +280,7 @@ impl Responding {
             },
             last: Last::new(&self.request, bytes.clone()),
             complained: false,
+            judged: false,
             expires: self.expires,
         })))
     }
@@ -306,8 +309,7 @@ impl Ready {
             isakmp,
             publics,
         } = &self.keyed;
-        if self.complained && chosen.method() == Method::Certificate {
-            // Judging costs more than a hash: once is enough.
+        if self.judged && chosen.method() == Method::Certificate {
             sa.dropped(cx, "another message that does not prove the peer");
             return Ok(State::MainReady(self));
         }
@@ -348,6 +350,7 @@ impl Ready {
         let ready = Self {
             last,
             complained: true,
+            judged: true,
             ..*self
         };
         Err(Box::new((State::MainReady(Box::new(ready)), refusal)))

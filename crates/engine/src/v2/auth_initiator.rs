@@ -139,8 +139,7 @@ pub(super) fn request(from: Agreeing, sa: &mut Sa, cx: &mut Context, mut channel
 impl AuthSent {
     pub fn deadline(&self) -> (Instant, Reason) {
         let due = (self.pending.due, Reason::Retransmit);
-        let leave = self.leaving.as_ref().map(|(at, _)| (*at, Reason::Shutdown));
-        leave.map_or(due, |leave| leave.min(due))
+        self.leaves_at().map_or(due, |leave| leave.min(due))
     }
 
     /// The peer may hold the SA to be up, and must hear of its end; but a window of one has no room for another request
@@ -190,7 +189,7 @@ impl AuthSent {
         let place = self.connection.place.clone();
         let parsed = match Parsed::read(opened.first, &opened.bytes) {
             Ok(parsed) => parsed,
-            Err(cause) => return refuse(Refusal::new(Party::Us, cause).look_at(place)),
+            Err(cause) => return self.unproven(sa, cx, Refusal::new(Party::Us, cause).look_at(place)),
         };
         if parsed.id_r().is_none()
             && let Some(error) = parsed.error()
@@ -271,6 +270,11 @@ impl AuthSent {
 
     /// The responder did not prove itself. It believes the SA is up, so it is told (RFC 7296 section 2.21.2).
     pub(super) fn unproven(mut self: Box<Self>, sa: &mut Sa, cx: &mut Context, refusal: Refusal) -> Next {
+        self.disown(sa, cx);
+        refuse(refusal)
+    }
+
+    fn disown(&mut self, sa: &mut Sa, cx: &mut Context) {
         let mut chain = PayloadChain::new();
         push_notify(&mut chain, NotifyType::AUTHENTICATION_FAILED, &[]);
         let envelope = Envelope {
@@ -284,7 +288,18 @@ impl AuthSent {
         if let Ok(bytes) = self.channel.seal(&envelope, &chain) {
             sa.send(cx, bytes, describe_v2(envelope.header(), chain.first(), chain.bytes()));
         }
-        refuse(refusal)
+    }
+
+    /// When it goes while the responder is being judged.
+    pub(super) fn leaves_at(&self) -> Option<(Instant, Reason)> {
+        self.leaving.as_ref().map(|(at, _)| (*at, Reason::Shutdown))
+    }
+
+    /// Goes, if it is time, before the responder was judged: it has proved nothing, and hears so.
+    pub(super) fn left(&mut self, sa: &mut Sa, cx: &mut Context) -> Option<String> {
+        let (_, reason) = self.leaving.take_if(|(at, _)| *at <= cx.now)?;
+        self.disown(sa, cx);
+        Some(format!("{reason} (the peer was still being judged)"))
     }
 
     pub(super) fn take_child(

@@ -41,6 +41,13 @@ pub(crate) struct JudgingResponder {
 }
 
 impl JudgingResponder {
+    pub fn on_timer(mut self: Box<Self>, sa: &mut Sa, cx: &mut Context) -> Next {
+        match self.sent.left(sa, cx) {
+            Some(reason) => Ok(gone(reason)),
+            None => Ok(State::JudgingResponder(self)),
+        }
+    }
+
     pub fn on_answer(self: Box<Self>, sa: &mut Sa, cx: &mut Context, ticket: Ticket, answer: Answer) -> Next {
         let (true, Answer::Judged(judged)) = (ticket == self.ticket, answer) else {
             return Ok(State::JudgingResponder(self));

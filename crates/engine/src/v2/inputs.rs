@@ -57,6 +57,7 @@ impl State {
         match self {
             Self::InitSent(s) => s.on_timer(sa, cx),
             Self::AuthSent(s) => s.on_timer(sa, cx),
+            Self::JudgingResponder(s) => s.on_timer(sa, cx),
             Self::HalfOpen(s) => s.on_timer(cx),
             Self::JudgingInitiator(s) => s.on_timer(cx),
             Self::Granting(s) => auth_pending::granting_timer(s, cx),
@@ -77,7 +78,7 @@ impl State {
                 s.leave(cx, reason);
                 Ok(Self::AuthSent(s))
             }
-            // It ends once the answer is there.
+            // It ends once the answer is there, or was waited for long enough.
             Self::JudgingResponder(mut s) => {
                 s.sent.leave(cx, reason);
                 Ok(Self::JudgingResponder(s))

@@ -70,6 +70,7 @@ impl State {
         match self {
             Self::InitSent(s) => Some(s.deadline()),
             Self::AuthSent(s) => Some(s.deadline()),
+            Self::JudgingResponder(s) => s.sent.leaves_at(),
             Self::HalfOpen(s) => Some((s.expires, Reason::HalfOpen)),
             Self::JudgingInitiator(s) => Some((s.half.expires, Reason::HalfOpen)),
             Self::Granting(s) => Some((s.0.expires(), Reason::HalfOpen)),
@@ -78,7 +79,6 @@ impl State {
             Self::MakingKey(_)
             | Self::Agreeing(_)
             | Self::Signing(_)
-            | Self::JudgingResponder(_)
             | Self::Responding(_)
             | Self::Installing(_)
             | Self::Reserved
