@@ -46,6 +46,12 @@ impl Handfast {
     /// Starts the daemon in `space` with this configuration; returns when it answers.
     #[track_caller]
     pub fn start(lab: &Lab, space: &Namespace, toml: &str) -> Self {
+        Self::start_with(lab, space, toml, &[])
+    }
+
+    /// The same with these variables in its environment.
+    #[track_caller]
+    pub fn start_with(lab: &Lab, space: &Namespace, toml: &str, variables: &[(&str, &Path)]) -> Self {
         let dir = lab
             .dir()
             .join(format!("h-{}", space.name().rsplit('-').next().unwrap_or_default()));
@@ -63,6 +69,7 @@ impl Handfast {
             "RUST_LOG",
             std::env::var("HANDFAST_LOG").unwrap_or_else(|_| "debug".into()),
         );
+        command.envs(variables.iter().copied());
         let mut this = Self {
             space: space.clone(),
             daemon: Process::start("handfast", &command, &dir.join("log")),

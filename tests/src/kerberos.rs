@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::netns::{Lab, Namespace};
 use crate::process::{Process, run};
 
 const LIMIT: Duration = Duration::from_secs(10);
@@ -22,6 +23,8 @@ pub const REALM: &str = "IKE.TEST";
 pub struct Kdc {
     dir: PathBuf,
     at: String,
+    /// Where it listens; without one, on the host's loopback device.
+    space: Option<Namespace>,
     kdc: Option<Process>,
 }
 
@@ -38,15 +41,22 @@ impl Kdc {
             .and_then(|listener| listener.local_addr())
             .unwrap_or_else(|e| panic!("no port on loopback: {e}"))
             .port();
-        Self::start_at(dir, "127.0.0.1", port, hosts)
+        Self::make(dir, format!("127.0.0.1:{port}"), None, hosts)
     }
 
-    /// The same in `dir` and at this address, which other hosts may reach.
+    /// The same in a laboratory's namespace, at this address of it.
     #[track_caller]
-    pub fn start_at(dir: PathBuf, address: &str, port: u16, hosts: &[&str]) -> Self {
+    pub fn start_in(lab: &Lab, space: &Namespace, address: &str, hosts: &[&str]) -> Self {
+        let dir = lab.dir().join("kdc");
+        fs::create_dir_all(&dir).unwrap_or_else(|e| panic!("{}: {e}", dir.display()));
+        Self::make(dir, format!("{address}:88"), Some(space.clone()), hosts)
+    }
+
+    fn make(dir: PathBuf, at: String, space: Option<Namespace>, hosts: &[&str]) -> Self {
         let mut this = Self {
-            at: format!("{address}:{port}"),
+            at,
             dir,
+            space,
             kdc: None,
         };
         this.write("krb5.conf", &this.krb5_conf(""));
@@ -116,11 +126,20 @@ impl Kdc {
     /// A command that has this realm in its environment.
     pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
+        self.environment(&mut command);
         command
-            .env("KRB5_CONFIG", self.dir.join("krb5.conf"))
+    }
+
+    fn environment<'c>(&self, command: &'c mut Command) -> &'c mut Command {
+        command
+            .env("KRB5_CONFIG", self.krb5_conf_path())
             .env("KRB5_KDC_PROFILE", self.dir.join("kdc.conf"))
-            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
-        command
+            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+    }
+
+    /// The `krb5.conf` that leads here.
+    pub fn krb5_conf_path(&self) -> PathBuf {
+        self.dir.join("krb5.conf")
     }
 
     /// Stops the KDC. The database stays.
@@ -132,11 +151,15 @@ impl Kdc {
     #[track_caller]
     pub fn resume(&mut self) {
         // `-n`: it stays in the foreground.
-        let mut command = self.command("krb5kdc");
-        command.arg("-n");
+        let mut command = match &self.space {
+            Some(space) => space.command("krb5kdc"),
+            None => Command::new("krb5kdc"),
+        };
+        self.environment(&mut command).arg("-n");
+        let begun = |this: &Self| this.log().matches("commencing operation").count();
+        let before = begun(self);
         let mut kdc = Process::start("krb5kdc", &command, &self.dir.join("krb5kdc.out"));
-        let at = self.at.clone();
-        kdc.until("it listens", LIMIT, |_| TcpStream::connect(&at).is_ok());
+        kdc.until("it listens", LIMIT, |_| begun(self) > before);
         self.kdc = Some(kdc);
     }
 
