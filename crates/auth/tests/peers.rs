@@ -91,7 +91,7 @@ fn refused(question: &PeerQuestion) -> String {
 fn a_good_peer_is_accepted() {
     let question = Scene::new().question();
     let judged = question.judge(NOW).unwrap();
-    assert!(judged.sources().is_empty());
+    assert!(judged.sources(NOW).is_empty());
     assert_eq!(judged.finish(&[], &[], NOW).unwrap().unwrap().certificates().len(), 3);
 }
 

@@ -18,6 +18,7 @@ pub mod net;
 pub mod pcapng;
 pub mod pki;
 pub mod reload;
+pub mod revocation;
 pub mod run;
 pub mod runtime;
 pub mod table;

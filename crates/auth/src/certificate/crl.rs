@@ -2,6 +2,7 @@
 //! of megabytes costs its octets and no more.
 
 use std::fmt;
+use std::sync::Arc;
 
 use handfast_crypto::hash::Hash;
 
@@ -15,7 +16,8 @@ use super::x509::Certificate;
 /// A CRL, read but not judged.
 #[derive(Clone)]
 pub struct Crl {
-    der: Vec<u8>,
+    /// Shared: what is fetched once is used by many judgements.
+    der: Arc<[u8]>,
     tbs: std::ops::Range<usize>,
     /// The entries, from where to where in `der`.
     revoked: std::ops::Range<usize>,
@@ -146,7 +148,7 @@ impl Crl {
             }
         };
         Ok(Self {
-            der: octets.to_vec(),
+            der: octets.into(),
             tbs: within(tbs.raw),
             revoked: within(revoked),
             issuer,

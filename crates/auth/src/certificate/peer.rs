@@ -170,6 +170,11 @@ impl SignQuestion {
         self.choice.form
     }
 
+    /// Whether it takes less time than having another thread do it.
+    pub fn is_quick(&self) -> bool {
+        self.credential.signer.is_quick()
+    }
+
     /// Signs: the answer to the question. It may take long.
     ///
     /// # Errors
@@ -405,17 +410,33 @@ impl PeerQuestion {
 }
 
 impl Judged {
-    /// What may be fetched now, if the policy asks for revocation: of the first path, the peer's certificate first.
-    pub fn sources(&self) -> Vec<Source> {
-        if self.policy.revocation == RevocationPolicy::default() {
-            return Vec::new();
-        }
+    /// What may be fetched now, as far as the policy asks for it, and what came with the peer and what is at hand do not
+    /// answer: of the first path, the peer's certificate first.
+    pub fn sources(&self, now: Time) -> Vec<Source> {
         let first = self.verdict.as_ref().and_then(|paths| paths.first());
-        first.map(revocation::sources).unwrap_or_default()
+        let mut sources = first.map(revocation::sources).unwrap_or_default();
+        for source in &mut sources {
+            source.leave_out(self.policy.revocation, &self.at_hand(), now);
+        }
+        sources.retain(|source| !source.crls.is_empty() || !source.responders.is_empty());
+        sources
     }
 
-    /// The verdict, with what was fetched, what came and what is at hand. A path that is revoked does not speak against another that is not. `None`: the
-    /// peer has a raw key, which nobody revokes.
+    /// What came with the peer, and what is configured.
+    fn at_hand(&self) -> [Evidence<'_>; 2] {
+        let sent = Evidence {
+            crls: &self.crls,
+            ocsp: &self.ocsp,
+        };
+        let configured = Evidence {
+            crls: &self.policy.crls,
+            ocsp: &[],
+        };
+        [sent, configured]
+    }
+
+    /// The verdict, with what was fetched, what came and what is at hand. A path that is revoked does not speak against
+    /// another that is not. `None`: the peer has a raw key, which nobody revokes.
     ///
     /// # Errors
     /// Why the first path is refused.
@@ -430,12 +451,8 @@ impl Judged {
         };
         let mut first = None;
         for path in paths {
-            let evidence = [
-                (crls, ocsp),
-                (&self.crls[..], &self.ocsp[..]),
-                (&self.policy.crls[..], &[][..]),
-            ];
-            let evidence = evidence.map(|(crls, ocsp)| Evidence { crls, ocsp });
+            let [sent, configured] = self.at_hand();
+            let evidence = [Evidence { crls, ocsp }, sent, configured];
             match revocation::check_all(path, &evidence, self.policy.revocation, now) {
                 Ok(()) => return Ok(Some(path)),
                 Err(refusal) => first = first.or(Some(refusal)),

@@ -65,6 +65,24 @@ pub struct Source {
     pub responders: Vec<String>,
 }
 
+impl Source {
+    /// Leaves out what nobody asks for, and what is answered already.
+    pub fn leave_out(&mut self, policy: RevocationPolicy, known: &[Evidence<'_>], now: Time) {
+        let (certificate, issuer) = (&self.certificate, &self.issuer);
+        let mut crls = known.iter().flat_map(|evidence| evidence.crls);
+        if policy.crl == Wanted::Off || crls.any(|crl| crl.status(certificate, issuer, now).is_ok()) {
+            self.crls.clear();
+        }
+        let mut answers = known.iter().flat_map(|evidence| evidence.ocsp);
+        let answered = |(response, nonce): &(Vec<u8>, Option<Vec<u8>>)| {
+            ocsp::status(response, certificate, issuer, nonce.as_deref(), now).is_ok()
+        };
+        if policy.ocsp == Wanted::Off || answers.any(answered) {
+            self.responders.clear();
+        }
+    }
+}
+
 /// What there is to fetch for a path, the peer's certificate first.
 pub fn sources(path: &Path) -> Vec<Source> {
     let source = |(certificate, issuer): (&Certificate, &Certificate)| Source {

@@ -54,6 +54,11 @@ pub trait Signer: fmt::Debug + Send + Sync {
     /// # Errors
     /// [`SignError`].
     fn sign(&self, form: Form, octets: &[u8]) -> Result<Vec<u8>, SignError>;
+
+    /// Whether it signs in less time than it takes to have another thread do it.
+    fn is_quick(&self) -> bool {
+        false
+    }
 }
 
 /// A key in memory.
@@ -95,6 +100,10 @@ impl Signer for LocalSigner {
             (_, Form::EcdsaPrehashed) => self.ecdsa(form, octets, false),
             _ => Err(self.wrong(form)),
         }
+    }
+
+    fn is_quick(&self) -> bool {
+        matches!(self.key.kind, Kind::Ed25519(_) | Kind::P256(_))
     }
 }
 

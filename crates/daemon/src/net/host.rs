@@ -4,6 +4,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 
 use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpSocket, TcpStream};
 
 use super::{NetError, sys};
 
@@ -44,6 +45,14 @@ pub async fn resolve(name: &str) -> Result<Vec<IpAddr>, NetError> {
         return Err(unresolved(io::Error::new(io::ErrorKind::NotFound, "it has no address")));
     }
     Ok(addresses)
+}
+
+/// A TCP connection past our own tunnels. It may wait as long as the kernel tries.
+pub async fn connect(remote: SocketAddr, mark: u32) -> io::Result<TcpStream> {
+    let socket = Socket::new(Domain::for_address(remote), Type::STREAM, Some(Protocol::TCP))?;
+    set_mark(&socket, mark);
+    socket.set_nonblocking(true)?;
+    TcpSocket::from_std_stream(socket.into()).connect(remote).await
 }
 
 /// Marks a socket so that the tunnel's rules leave its packets alone. Without CAP_NET_ADMIN that is refused, but then

@@ -26,7 +26,7 @@ pub mod udp;
 mod vnet;
 
 pub use error::NetError;
-pub use host::{path_mtu, resolve, source_address};
+pub use host::{connect, path_mtu, resolve, source_address};
 pub use raw_esp::{EspBurst, RawEsp, ReceivedEsp};
 pub use routes::{Flow, RouteSettings, Routes, TunnelRoute, remove_leftovers};
 pub use subnet::Subnet;

@@ -1,5 +1,6 @@
 //! `handfast pki`: a small CA for a first try, and what is in certificates and why they are accepted or not.
 
+mod fetch;
 mod files;
 mod make;
 mod show;
@@ -104,7 +105,10 @@ pub struct VerifyOptions {
     /// Files with OCSP answers
     #[arg(long, value_name = "FILE")]
     pub ocsp: Vec<PathBuf>,
-    /// off, try or require a CRL or OCSP answer of each certificate [default: try where files are given]
+    /// Fetch CRLs and OCSP answers where the certificates say they are, as the daemon does
+    #[arg(long)]
+    pub fetch: bool,
+    /// off, try or require a CRL or OCSP answer of each certificate [default: try where there are any]
     #[arg(long, value_name = "POLICY")]
     pub revocation: Option<Wanted>,
     /// Accept certificates made for TLS too

@@ -9,9 +9,11 @@ use handfast_auth::certificate::{Certificate, Crl, Name, Path, PathPolicy, PeerP
 use handfast_auth::{Identity, IdentityPattern};
 use handfast_engine::policy::{Connection, Method};
 
-use super::{Problem, VerifyOptions, files};
+use super::{Problem, VerifyOptions, fetch, files};
 use crate::config_file::{self, Unusable};
 use crate::net::clock::certificate_time;
+use crate::revocation::Step;
+use crate::revocation::judge::explained;
 
 /// Says whether the certificate is accepted; if not, the step that failed.
 pub(super) fn verify(options: &VerifyOptions) -> Result<String, Problem> {
@@ -43,7 +45,7 @@ pub(super) fn verify(options: &VerifyOptions) -> Result<String, Problem> {
         limits: peers.limits,
     };
     let paths = find(own, sent, &peers.trust, &limits).map_err(|refusal| Problem::Failed(refusal.to_string()))?;
-    let path = unrevoked(options, &peers, &paths)?;
+    let (path, steps) = unrevoked(options, &peers, &paths)?;
     for (index, certificate) in path.certificates().iter().enumerate() {
         let what = if index + 1 == path.certificates().len() {
             "trusted"
@@ -52,6 +54,9 @@ pub(super) fn verify(options: &VerifyOptions) -> Result<String, Problem> {
         };
         let what = if index == 0 { "certificate" } else { what };
         let _ = writeln!(text, "{what:<11} {certificate}, until {}", certificate.not_after());
+    }
+    for step in &steps {
+        let _ = writeln!(text, "{}", fetch::line(step));
     }
     let _ = writeln!(text, "accepted    until {}", path.not_after());
     Ok(text)
@@ -121,13 +126,28 @@ fn identity_for(
     )))
 }
 
-/// The first path that is not revoked.
-fn unrevoked<'a>(options: &VerifyOptions, peers: &PeerPolicy, paths: &'a [Path]) -> Result<&'a Path, Problem> {
+/// The first path that is not revoked, and what was fetched to know that.
+fn unrevoked<'a>(
+    options: &VerifyOptions,
+    peers: &PeerPolicy,
+    paths: &'a [Path],
+) -> Result<(&'a Path, Vec<Step>), Problem> {
     let mut crls = peers.crls.clone();
     crls.append(&mut crls_of(options)?);
     let mut ocsp = Vec::new();
     for path in &options.ocsp {
         ocsp.push((files::octets(path)?.to_vec(), None));
+    }
+    let (mut revocation, mut steps) = (peers.revocation, Vec::new());
+    if options.fetch {
+        let given = [!crls.is_empty(), !ocsp.is_empty()];
+        let gathered = fetch::gather(options, revocation, paths, &crls, &ocsp)?;
+        if options.connection.is_none() {
+            revocation = fetch::policy(options, given, &gathered);
+        }
+        crls.extend(gathered.crls);
+        ocsp.extend(gathered.ocsp);
+        steps = gathered.steps;
     }
     let evidence = Evidence {
         crls: &crls,
@@ -135,15 +155,15 @@ fn unrevoked<'a>(options: &VerifyOptions, peers: &PeerPolicy, paths: &'a [Path])
     };
     let mut refusal = None;
     for path in paths {
-        match check(path, &evidence, peers.revocation, certificate_time()) {
-            Ok(()) => return Ok(path),
-            Err(error) => refusal = refusal.or(Some(error.to_string())),
+        match check(path, &evidence, revocation, certificate_time()) {
+            Ok(()) => return Ok((path, steps)),
+            Err(error) => refusal = refusal.or(Some(explained(error, &steps).to_string())),
         }
     }
     let mut refusal = refusal.unwrap_or_default();
-    if options.connection.is_some() {
+    if options.connection.is_some() && !options.fetch {
         // The daemon would ask for what it is not given.
-        refusal.push_str("; nothing is fetched here: --crl and --ocsp name what there is");
+        refusal.push_str("; nothing is fetched here without --fetch: --crl and --ocsp name what there is");
     }
     Err(Problem::Failed(refusal))
 }

@@ -1,13 +1,20 @@
-//! Questions of the engine that need no plane: keys and names.
+//! Questions of the engine that need no plane: keys, names, signatures, peers.
 
-use handfast_auth::certificate::{PeerQuestion, PeerRefusal, Proven};
+use std::sync::Arc;
+use std::thread::available_parallelism;
+
+use handfast_auth::certificate::{PeerQuestion, PeerRefusal, Proven, SignError};
 use handfast_crypto::provider::{CryptoError, KeyAgreement, Provider, RandomSource};
 use handfast_crypto::transform::Group;
 use handfast_engine::{Answer, Question, Ticket};
+use tokio::sync::Semaphore;
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::task::spawn_blocking;
 
 use super::kerberos::KerberosThreads;
 use crate::net;
+use crate::revocation::judge::Judge;
+use crate::revocation::{Fetcher, Settings};
 
 /// The system's randomness.
 pub struct OsRandom;
@@ -20,6 +27,8 @@ impl RandomSource for OsRandom {
 
 /// Above this size of a public value (the MODP groups) a key takes milliseconds and goes to another thread.
 const INLINE_PUBLIC_LEN: usize = 200;
+/// Signatures and peers that wait for an answer. Half-open SAs are bounded as well, but a reload may raise that.
+const MOST_WAITING: usize = 1024;
 
 /// Whether a question is answered faster than it could be handed over.
 pub fn is_quick(provider: &Provider, question: &Question) -> bool {
@@ -32,7 +41,8 @@ pub fn is_quick(provider: &Provider, question: &Question) -> bool {
         Question::GenerateKey(group) | Question::Respond { group, .. } => quick(*group),
         Question::Agree { peer, .. } => peer.len() <= INLINE_PUBLIC_LEN,
         Question::LocalAddress(_) => true,
-        Question::Resolve(_) | Question::Sign(_) | Question::Judge(_) | Question::Gss(_) | Question::Plane(_) => false,
+        Question::Sign(question) => question.is_quick(),
+        Question::Resolve(_) | Question::Judge(_) | Question::Gss(_) | Question::Plane(_) => false,
     }
 }
 
@@ -68,27 +78,79 @@ fn respond(group: &dyn KeyAgreement, peer: &[u8]) -> Result<(Vec<u8>, handfast_c
 }
 
 /// Answers in the background; the answer comes through `done`.
-pub fn answer_later(
+pub struct Background {
     provider: &'static Provider,
-    kerberos: &KerberosThreads,
-    ticket: Ticket,
-    question: Question,
     done: UnboundedSender<(Ticket, Answer)>,
-) {
-    // The receiver is gone only when the daemon is; nothing then waits for the answer.
-    match question {
-        Question::Resolve(name) => drop(tokio::spawn(async move {
-            let found = net::resolve(&name).await.map_err(|e| e.to_string());
-            done.send((ticket, Answer::Addresses(found))).ok();
-        })),
-        Question::Gss(question) => {
-            let kerberos = kerberos.clone();
-            drop(tokio::spawn(async move {
-                done.send((ticket, Answer::Gss(kerberos.ask(*question).await))).ok();
-            }));
+    judge: Judge,
+    kerberos: KerberosThreads,
+    /// As many compute at once as there are processors.
+    cpus: Arc<Semaphore>,
+    waiting: Arc<Semaphore>,
+}
+
+impl Background {
+    /// `mark` is that of our packets.
+    pub fn new(provider: &'static Provider, mark: u32, done: UnboundedSender<(Ticket, Answer)>) -> Self {
+        let cpus = Arc::new(Semaphore::new(available_parallelism().map_or(2, |n| n.get().max(2))));
+        Self {
+            provider,
+            done,
+            judge: Judge::new(Fetcher::new(Settings::new(mark)), Arc::clone(&cpus)),
+            kerberos: KerberosThreads::default(),
+            cpus,
+            waiting: Arc::new(Semaphore::new(MOST_WAITING)),
         }
-        question => drop(tokio::task::spawn_blocking(move || {
-            done.send((ticket, answer(provider, question, 0))).ok();
-        })),
+    }
+
+    /// Answers later.
+    pub fn answer(&self, ticket: Ticket, question: Question) {
+        let (provider, done) = (self.provider, self.done.clone());
+        // The receiver is gone only when the daemon is; nothing then waits for the answer.
+        let tell = move |answer| drop(done.send((ticket, answer)));
+        let busy = || format!("{MOST_WAITING} signatures and peers wait already");
+        match question {
+            Question::Resolve(name) => drop(tokio::spawn(async move {
+                let found = net::resolve(&name).await.map_err(|e| e.to_string());
+                tell(Answer::Addresses(found));
+            })),
+            Question::Judge(question) => {
+                let Ok(place) = Arc::clone(&self.waiting).try_acquire_owned() else {
+                    return tell(Answer::Judged(Err(PeerRefusal::Unanswered(busy()))));
+                };
+                let judge = self.judge.clone();
+                tokio::spawn(async move {
+                    tell(Answer::Judged(judge.judge(*question).await));
+                    drop(place);
+                });
+            }
+            Question::Sign(question) => {
+                let Ok(place) = Arc::clone(&self.waiting).try_acquire_owned() else {
+                    return tell(Answer::Signed(Err(SignError::Failed(busy()))));
+                };
+                let cpus = Arc::clone(&self.cpus);
+                tokio::spawn(async move {
+                    let failed = |reason: &str| Err(SignError::Failed(reason.into()));
+                    let signed = match cpus.acquire_owned().await {
+                        Ok(cpu) => spawn_blocking(move || {
+                            let signed = question.answer();
+                            drop(cpu);
+                            signed
+                        })
+                        .await
+                        .unwrap_or_else(|_| failed("an internal error")),
+                        Err(_) => failed("the daemon ends"),
+                    };
+                    tell(Answer::Signed(signed));
+                    drop(place);
+                });
+            }
+            Question::Gss(question) => {
+                let kerberos = self.kerberos.clone();
+                drop(tokio::spawn(async move {
+                    tell(Answer::Gss(kerberos.ask(*question).await));
+                }));
+            }
+            question => drop(spawn_blocking(move || tell(answer(provider, question, 0)))),
+        }
     }
 }

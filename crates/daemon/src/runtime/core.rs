@@ -16,8 +16,8 @@ use handfast_store::status::{Status, TrafficCounters, status};
 use handfast_store::{MemoryStore, SaStore};
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::kerberos::KerberosThreads;
-use super::{answers, seed};
+use super::answers::{self, Background};
+use super::seed;
 
 /// What the core hands to its surroundings while it works.
 pub trait Surroundings {
@@ -41,8 +41,7 @@ pub struct Core {
     refusals: Refusals,
     provider: &'static Provider,
     mark: u32,
-    later: Option<UnboundedSender<(Ticket, Answer)>>,
-    kerberos: KerberosThreads,
+    later: Option<Background>,
     /// Children were installed or removed since this was last cleared.
     pub routes_changed: bool,
 }
@@ -75,8 +74,7 @@ impl Core {
             refusals: Refusals::default(),
             provider,
             mark,
-            later,
-            kerberos: KerberosThreads::default(),
+            later: later.map(|done| Background::new(provider, mark, done)),
             routes_changed: false,
         })
     }
@@ -146,7 +144,7 @@ impl Core {
         let answer = match (question, &self.later) {
             (Question::Plane(op), _) => Answer::Plane(self.apply(op, around)),
             (question, Some(later)) if !answers::is_quick(self.provider, &question) => {
-                answers::answer_later(self.provider, &self.kerberos, ticket, question, later.clone());
+                later.answer(ticket, question);
                 return;
             }
             (question, _) => answers::answer(self.provider, question, self.mark),
