@@ -70,6 +70,7 @@ Exit status: 0 done, 1 no daemon, 2 the file has mistakes and nothing was change
     #[command(after_help = "Example:
   handfast demo --capture out && WIRESHARK_CONFIG_DIR=out wireshark -r out/demo.pcapng
   handfast demo --break psk       what a wrong secret looks like on both sides
+  handfast demo --auth certificate --break expired
   handfast demo --ike 1           phase 1 in main mode, phase 2 in quick mode, and how long each takes")]
     Demo(DemoOptions),
     /// Make a small CA and certificates, and see why a certificate is or is not accepted
@@ -178,13 +179,16 @@ pub struct DemoOptions {
     /// How phase 1 of IKEv1 goes [default: main]
     #[arg(long, value_name = "MODE")]
     pub mode: Option<PhaseOneMode>,
+    /// How both ends prove themselves; the certificates are by a CA made for the demo
+    #[arg(long, value_name = "METHOD", default_value = "psk")]
+    pub auth: AuthMethod,
     /// Algorithms of the IKE SA [default: aes128gcm16-prfsha256-x25519, in IKEv1 aes128-sha256-ecp256]
     #[arg(long, value_name = "ALGORITHMS")]
     pub suite: Option<String>,
     /// Algorithms of ESP [default: aes128gcm16]
     #[arg(long, value_name = "ALGORITHMS")]
     pub esp: Option<String>,
-    /// Make B's configuration differ and show how both sides explain it; exits with 1
+    /// Make the configurations not fit and show how both sides explain it; exits with 1
     #[arg(long = "break", value_name = "WHAT")]
     pub broken: Option<Break>,
     /// IP packets each way
@@ -201,15 +205,30 @@ pub enum PhaseOneMode {
     Aggressive,
 }
 
-/// What of B's configuration does not fit A's.
+/// How the ends of the demo prove themselves.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AuthMethod {
+    /// By a preshared key
+    Psk,
+    /// By signatures, with certificates
+    Certificate,
+}
+
+/// What does not fit.
 #[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Break {
-    /// Another secret
+    /// B has another secret
     Psk,
     /// No algorithms in common
     Proposal,
     /// Subnets that do not meet
     Selectors,
+    /// A's certificate is expired
+    Expired,
+    /// B trusts another CA
+    Untrusted,
+    /// A's certificate is of another name
+    Name,
 }
 
 /// The whole program.

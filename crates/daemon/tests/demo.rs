@@ -225,6 +225,75 @@ fn what_is_broken_is_explained_on_both_sides() {
 }
 
 #[test]
+fn by_certificate_in_both_versions() {
+    for ike in ["2", "1"] {
+        let args = ["--auth", "certificate", "--packets", "10", "--ike", ike];
+        let text = demo(&args);
+        let text = String::from_utf8_lossy(&text.stdout).into_owned();
+        for (end, peer, name) in [("A", "B", "b"), ("B", "A", "a")] {
+            let line = format!(
+                "{end} accepted {peer} by its certificate CN={name}.demo.example, which CN=Demo CA vouches for"
+            );
+            assert!(text.contains(&line), "{text}");
+        }
+        let out = demo(&[&args[..], &["--json"]].concat());
+        let lines = lines(&out);
+        assert_eq!(lines.last().unwrap()["ok"], true);
+        let of: Vec<&Value> = lines.iter().filter(|line| line["event"] == "certificate").collect();
+        assert_eq!(of.len(), 2, "{lines:?}");
+        assert_eq!(of[0]["certificate"]["subject"], "CN=b.demo.example");
+        assert_eq!(of[1]["certificate"]["anchor"], "CN=Demo CA");
+    }
+}
+
+/// A refused certificate: B knows the step that failed, A only that it was refused, and that much is on the wire.
+#[test]
+fn certificates_that_are_refused_are_explained_on_both_sides() {
+    for ike in ["2", "1"] {
+        for (what, why) in [
+            ("expired", "it expired on 20"),
+            ("untrusted", "is its issuer \"CN=Demo CA\""),
+            ("name", "is not of domain name \"a.demo.example\""),
+        ] {
+            let args = ["--auth", "certificate", "--break", what, "--ike", ike];
+            let out = demo(&[&args[..], &["--json"]].concat());
+            let stdout = String::from_utf8_lossy(&out.stdout).into_owned();
+            assert_eq!(out.status.code(), Some(1), "{stdout}");
+            let lines: Vec<Value> = stdout.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+            assert_eq!(lines.last().unwrap()["ok"], false);
+            let of = |name: &str| {
+                let found = lines.iter().find(|l| l["event"] == "refused" && l["at"] == name);
+                found.unwrap_or_else(|| panic!("IKEv{ike} {what}: {name} does not explain: {stdout}"))["refusal"]
+                    .clone()
+            };
+            let (a, b) = (of("A"), of("B"));
+            assert_eq!((&a["by"], &b["by"]), (&"peer".into(), &"us".into()), "{what}");
+            let told = a["told"].as_str().unwrap().replace('-', "_");
+            assert_eq!(told, "AUTHENTICATION_FAILED", "{a}");
+            assert!(b["why"].as_str().unwrap().contains(why), "IKEv{ike} {what}: {b}");
+            assert!(!a.to_string().contains(why), "the wire tells too much: {a}");
+            let people = demo(&args);
+            let text = String::from_utf8_lossy(&people.stdout).into_owned();
+            for part in ["A is refused", "B refuses"] {
+                assert!(text.contains(part), "{text}");
+            }
+            assert!(String::from_utf8_lossy(&people.stderr).contains("as was asked for"));
+        }
+    }
+    for (args, hint) in [
+        (["--auth", "psk", "--break", "expired"], "add --auth certificate"),
+        (
+            ["--auth", "certificate", "--break", "psk"],
+            "leave --auth certificate out",
+        ),
+    ] {
+        let out = demo(&args);
+        assert_eq!(out.status.code(), Some(1));
+        assert!(String::from_utf8_lossy(&out.stderr).contains(hint));
+    }
+}
+
+#[test]
 fn an_unknown_suite_is_refused_with_its_name() {
     let out = demo(&["--suite", "rot13-prfsha256-x25519"]);
     assert!(

@@ -1,5 +1,6 @@
 //! `handfast demo`: two full endpoints on loopback, without root.
 
+mod credentials;
 mod endpoint;
 mod packets;
 mod policy;
@@ -73,10 +74,12 @@ impl<'r> Demo<'r> {
         let sockets = [policy::sockets()?, policy::sockets()?];
         let ports = [sockets[0].1, sockets[1].1];
         let [a, b] = sockets;
-        let policy = |me: usize| policy::policy(me, ports, options);
+        let [auth_a, auth_b] = credentials::authentication(options)?;
+        let policy_a = policy::policy(0, ports, options, auth_a)?;
+        let policy_b = policy::policy(1, ports, options, auth_b)?;
         let ends = [
-            Endpoint::new("A", a.0, ports[0], policy(0)?, keylog.is_some())?,
-            Endpoint::new("B", b.0, ports[1], policy(1)?, false)?,
+            Endpoint::new("A", a.0, ports[0], policy_a, keylog.is_some())?,
+            Endpoint::new("B", b.0, ports[1], policy_b, false)?,
         ];
         let mut demo = Demo {
             ends,
@@ -105,7 +108,9 @@ impl<'r> Demo<'r> {
         self.pump("the tunnel to come up", |ends| ends.iter().all(|e| e.is_up))
             .await?;
         let status = self.ends[0].core.status(now());
-        self.report.established(&self.ends, &status)
+        self.report.established(&self.ends, &status)?;
+        self.report.certificates(&self.ends);
+        Ok(())
     }
 
     /// Packets each way, and while they flow the child SA is replaced, then the IKE SA.
@@ -213,6 +218,9 @@ impl<'r> Demo<'r> {
             Break::Psk => "no tunnel, as was asked for: the secrets differ".into(),
             Break::Proposal => "no tunnel, as was asked for: no algorithms in common".into(),
             Break::Selectors => "no tunnel, as was asked for: the subnets do not meet".into(),
+            Break::Expired => "no tunnel, as was asked for: the certificate of A is expired".into(),
+            Break::Untrusted => "no tunnel, as was asked for: B does not trust the CA of A".into(),
+            Break::Name => "no tunnel, as was asked for: the certificate of A is of another name".into(),
         })
     }
 

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use handfast_auth::{Identity, IdentityPattern};
 use handfast_crypto::proposal::{EspProposal, IkeProposal};
-use handfast_crypto::secret::Secret;
 use handfast_engine::place::Place;
 use handfast_engine::policy::{
     Authentication, ChildPolicy, Connection, Cookies, FRAGMENT_SIZE, Policy, Ports, Remote, Retransmit, Selector,
@@ -23,6 +22,9 @@ pub const NAME: &str = "demo";
 pub const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 /// The subnets behind A and B.
 pub const SUBNETS: [&str; 2] = ["10.1.0.0/16", "10.2.0.0/16"];
+
+/// Who they are.
+pub const NAMES: [&str; 2] = ["a.demo.example", "b.demo.example"];
 
 /// What B has in place of its own if the selectors are to be broken.
 const OTHER_SUBNET: &str = "10.3.0.0/16";
@@ -67,7 +69,7 @@ pub fn sockets() -> Result<(UdpSet, Ports), String> {
 
 /// The policy of A (0) or B (1).
 /// B's differs where something is to be broken.
-pub fn policy(me: usize, ports: [Ports; 2], options: &DemoOptions) -> Result<Policy, String> {
+pub fn policy(me: usize, ports: [Ports; 2], options: &DemoOptions, auth: Authentication) -> Result<Policy, String> {
     let (versions, suite) = match options.ike {
         1 => (Versions::One, IKE_V1),
         _ => (Versions::Two, IKE),
@@ -80,22 +82,12 @@ pub fn policy(me: usize, ports: [Ports; 2], options: &DemoOptions) -> Result<Pol
         return Err("--mode is of IKEv1: add --ike 1".into());
     }
     let peer = 1 - me;
-    let name = |who: usize| {
-        Identity::Fqdn(if who == 0 {
-            "a.demo.example".into()
-        } else {
-            "b.demo.example".into()
-        })
-    };
+    let name = |who: usize| Identity::Fqdn(NAMES[who].into());
     let broken = options.broken.filter(|_| me == 1);
     let subnet = |who: usize| {
         let other = broken == Some(Break::Selectors) && who == me;
         let text = if other { OTHER_SUBNET } else { SUBNETS[who] };
         text.parse::<Selector>().map_err(|e| e.to_string())
-    };
-    let secret: &[u8] = match broken {
-        Some(Break::Psk) => b"another secret",
-        _ => b"a secret for the demo alone",
     };
     let ike = match broken {
         Some(Break::Proposal) => unlike(&ike)?,
@@ -126,7 +118,7 @@ pub fn policy(me: usize, ports: [Ports; 2], options: &DemoOptions) -> Result<Pol
         remote_natt_port: ports[peer].natt,
         local_id: name(me),
         remote_id: IdentityPattern::Exact(name(peer)),
-        auth: Authentication::psk(Secret::from(secret)),
+        auth,
         ike: vec![ike],
         children: vec![Arc::new(child)],
         max_children: 1,

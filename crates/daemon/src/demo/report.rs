@@ -148,6 +148,23 @@ impl Report {
         Ok(())
     }
 
+    /// What each end saw of the other's certificate.
+    pub fn certificates(&self, ends: &[Endpoint; 2]) {
+        for (end, peer) in [(&ends[0], "B"), (&ends[1], "A")] {
+            let status = end.core.status(now());
+            let facts = status.ike_sas.first().and_then(|sa| sa.auth.peer_certificate.as_ref());
+            let Some(facts) = facts else { continue };
+            let by = facts.anchor.as_deref().unwrap_or("nobody");
+            self.say(
+                &format!(
+                    "{} accepted {peer} by its certificate {}, which {by} vouches for",
+                    end.name, facts.subject
+                ),
+                json!({"event": "certificate", "of": peer, "accepted_by": end.name, "certificate": facts}),
+            );
+        }
+    }
+
     /// The SAs that took the old ones' place.
     pub fn rekeyed(&self, what: Rekey, status: &Status) -> Result<(), String> {
         let sa = status.ike_sas.iter().find(|sa| sa.state == "established");
