@@ -201,6 +201,16 @@ fn a_raw_public_key_is_accepted_if_it_is_configured() {
     assert!(refused(&question).contains("the signature does not fit"));
     question.sent.raw_keys[0] = vec![0x30, 0];
     assert!(refused(&question).contains("cannot be read"));
+    // It sends nothing, for its key is known.
+    question.sent = Sent::default();
+    assert_eq!(question.judge(NOW).unwrap().finish(&[], &[], NOW), Ok(None));
+    question.policy = Arc::new(PeerPolicy {
+        raw_keys: vec![signer(3).public_key().clone()],
+        ..PeerPolicy::default()
+    });
+    assert!(refused(&question).contains("the signature does not fit"));
+    question.policy = Arc::default();
+    assert!(refused(&question).contains("sent no certificate"));
 }
 
 #[test]

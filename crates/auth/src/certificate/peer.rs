@@ -354,12 +354,10 @@ impl PeerQuestion {
                 return Err(PeerRefusal::UnknownRawKey(key.to_string()));
             }
             self.check_proof(&key)?;
-            return Ok(Judged {
-                verdict: None,
-                crls: Vec::new(),
-                ocsp: Vec::new(),
-                policy: Arc::clone(&self.policy),
-            });
+            return Ok(self.raw());
+        }
+        if let Some(proven) = self.by_known_key() {
+            return proven.map(|()| self.raw());
         }
         let own = self.own_certificate()?;
         own.is_of(&self.identity)?;
@@ -379,6 +377,30 @@ impl PeerQuestion {
             ocsp: self.sent.ocsp.iter().map(|response| (response.clone(), None)).collect(),
             policy: Arc::clone(&self.policy),
         })
+    }
+
+    fn raw(&self) -> Judged {
+        Judged {
+            verdict: None,
+            crls: Vec::new(),
+            ocsp: Vec::new(),
+            policy: Arc::clone(&self.policy),
+        }
+    }
+
+    /// A peer whose raw key we have need not send it (RFC 7296 section 1.2 leaves CERT to it), and strongSwan does not.
+    fn by_known_key(&self) -> Option<Result<(), PeerRefusal>> {
+        let nothing_sent = self.sent.certificates.is_empty() && self.sent.raw_keys.is_empty();
+        if !nothing_sent || !matches!(self.proof, PeerProof::V2 { .. }) {
+            return None;
+        }
+        let mut tried = self.policy.raw_keys.iter().map(|key| self.check_proof(key));
+        let first = tried.next()?;
+        if first.is_ok() || tried.any(|proven| proven.is_ok()) {
+            return Some(Ok(()));
+        }
+        // One of the certificates that are configured may still be the peer's.
+        self.policy.trust.anchors.is_empty().then_some(first)
     }
 
     fn check_proof(&self, key: &PublicKey) -> Result<(), PeerRefusal> {
