@@ -113,6 +113,47 @@ fn all_is_well() {
     );
 }
 
+/// By the name of a connection: what it has, and whom it accepts.
+#[test]
+fn a_connection_is_checked_by_its_name() {
+    need!(Kdc);
+    let kdc = Kdc::start(&[A, B]);
+    let keytab = |host: &str| kdc.keytab(host).display().to_string();
+    let toml = format!(
+        "[connection.office]\nremote = \"{B}\"\nkerberos = {{ keytab = \"{}\" }}\n\
+         [connection.guests]\nremote = \"any\"\nlocal_id = \"{B}\"\n\
+         kerberos = {{ keytab = \"{}\", peer_principals = \"host/*.ike.test\" }}\n\
+         [connection.plain]\nremote = \"192.0.2.1\"\nlocal_id = \"x\"\nsecret_file = \"krb5.conf\"\n",
+        keytab(A),
+        keytab(B)
+    );
+    let file = kdc.write("handfast.toml", &toml);
+    fs::set_permissions(kdc.krb5_conf_path(), fs::Permissions::from_mode(0o600)).unwrap();
+    let check = |name| command(&kdc, &[name, "--config", file.to_str().unwrap()]);
+    let (code, steps) = json(check("office"));
+    assert_eq!(code, Some(0), "{steps:#?}");
+    assert!(
+        outcome(&steps, "ticket").2.contains("service:host@b.ike.test"),
+        "{steps:#?}"
+    );
+    assert_eq!(outcome(&steps, "peers").2, "accepts host/b.ike.test");
+    let (code, steps) = json(check("guests"));
+    assert_eq!(
+        (code, outcome(&steps, "responder").0.as_str()),
+        (Some(0), "ok"),
+        "{steps:#?}"
+    );
+    for (name, words) in [
+        ("plain", "does not use Kerberos"),
+        ("nobody", "has no connection nobody"),
+    ] {
+        let out = output(&mut check(name));
+        let said = String::from_utf8_lossy(&out.stderr).into_owned();
+        assert_eq!(out.status.code(), Some(2), "{said}");
+        assert!(said.contains(words), "{said}");
+    }
+}
+
 #[test]
 fn each_fault_has_its_step() {
     need!(Kdc);

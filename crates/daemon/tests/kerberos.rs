@@ -45,6 +45,9 @@ fn wrong_usage_is_status_2() {
         &["--target", "service:host"],
         &["--target", "host/b@R", "--as-responder"],
         &["--timeout", "0"],
+        &["office"],
+        &["office", "--config", "/nonexistent/handfast.toml"],
+        &["office", "--config", "x", "--keytab", "y"],
     ] {
         let (code, out, err) = check(options);
         assert_eq!((code, out.as_str()), (2, ""), "{options:?}: {err}");

@@ -12,23 +12,100 @@ use handfast_auth::kerberos::{
 
 use super::report::{Outcome, Report, span};
 use super::{CheckOptions, steps};
+use crate::cli::USAGE;
+use crate::commands::{self, load_file};
+use crate::console;
 use crate::runtime::kerberos::KerberosThreads;
-use crate::{commands, console};
 
 const KEYTAB: &str = "/etc/krb5.keytab";
 /// A message with a larger token leaves in fragments on most paths.
 const FITS: usize = 1100;
 
+/// What is tested.
+struct Wanted {
+    credentials: Credentials,
+    target: Option<Target>,
+    role: Role,
+    /// Whom the connection accepts, if there is one.
+    peers: Option<String>,
+}
+
+impl Wanted {
+    fn from_options(options: &CheckOptions) -> Self {
+        let plain = |path: &Path| path.display().to_string().trim_start_matches("FILE:").to_owned();
+        let keytab = match (&options.keytab, &options.ccache) {
+            (Some(path), _) => Some(plain(path)),
+            (None, None) => Some(KEYTAB.to_owned()),
+            (None, Some(_)) => None,
+        };
+        Self {
+            credentials: Credentials {
+                principal: options.principal.clone(),
+                keytab,
+                ccache: options.ccache.clone(),
+                rcache: None,
+            },
+            target: options.target.clone(),
+            role: if options.as_responder {
+                Role::Responder
+            } else {
+                Role::Initiator
+            },
+            peers: None,
+        }
+    }
+
+    /// As a connection has it. One without a target only answers.
+    fn from_connection(file: &Path, name: &str, as_responder: bool) -> Result<Self, ExitCode> {
+        let (loaded, shown) = load_file(file)?;
+        let wrong = |why: String| {
+            eprintln!("handfast: {why}");
+            ExitCode::from(USAGE)
+        };
+        let all = loaded.policy.connections;
+        let connection = all.iter().find(|connection| connection.name == name);
+        let connection = connection.ok_or_else(|| wrong(format!("{shown} has no connection {name}")))?;
+        let kerberos = connection.auth.kerberos.as_ref();
+        let kerberos = kerberos.ok_or_else(|| wrong(format!("{name} of {shown} does not use Kerberos")))?;
+        let local = &kerberos.local;
+        let patterns: Vec<String> = local.peers.patterns.iter().map(ToString::to_string).collect();
+        let realms = match local.peers.realms.as_slice() {
+            [] => String::new(),
+            realms => format!(" in {}", realms.join(", ")),
+        };
+        Ok(Self {
+            credentials: local.credentials.clone(),
+            target: local.target.clone(),
+            role: if as_responder || local.target.is_none() {
+                Role::Responder
+            } else {
+                Role::Initiator
+            },
+            peers: Some(format!("accepts {}{realms}", patterns.join(", "))),
+        })
+    }
+}
+
 /// Runs all steps, and says how they went.
 pub(super) fn run(options: &CheckOptions) -> ExitCode {
+    let wanted = match (&options.connection, &options.config) {
+        (Some(name), Some(file)) => match Wanted::from_connection(file, name, options.as_responder) {
+            Ok(wanted) => wanted,
+            Err(code) => return code,
+        },
+        _ => Wanted::from_options(options),
+    };
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return commands::failed(&error),
     };
     let mut report = Report::default();
-    runtime.block_on(check(options, &mut report));
+    runtime.block_on(check(options, &wanted, &mut report));
     if options.json {
-        let role = if options.as_responder { "responder" } else { "initiator" };
+        let role = match wanted.role {
+            Role::Initiator => "initiator",
+            Role::Responder => "responder",
+        };
         console::line(report.json(role));
     } else {
         console::text(report.text());
@@ -42,7 +119,7 @@ pub(super) fn run(options: &CheckOptions) -> ExitCode {
     }
 }
 
-async fn check(options: &CheckOptions, report: &mut Report) {
+async fn check(options: &CheckOptions, wanted: &Wanted, report: &mut Report) {
     let library = match Kerberos::load_from(&options.library) {
         Ok(library) => Arc::new(library),
         Err(error) => {
@@ -53,32 +130,24 @@ async fn check(options: &CheckOptions, report: &mut Report) {
     report.add("library", Outcome::Good(library.path().to_owned()));
     let variable = std::env::var("KRB5_CONFIG").ok();
     report.add("configuration", steps::configuration(variable.as_deref()));
-
-    let keytab = match (&options.keytab, &options.ccache) {
-        (Some(path), _) => Some(
-            path.to_str()
-                .and_then(|path| path.strip_prefix("FILE:"))
-                .map_or(path.as_path(), Path::new),
-        ),
-        (None, None) => Some(Path::new(KEYTAB)),
-        (None, Some(_)) => None,
-    };
-    let has_keytab = keytab.is_none_or(|path| report.add("keytab", steps::keytab(path, options.principal.as_ref())));
-    let credentials = Credentials {
-        principal: options.principal.clone(),
-        keytab: keytab.map(|path| path.display().to_string()),
-        ccache: options.ccache.clone(),
-        rcache: None,
-    };
+    // One with a type ("DIR:x") is the library's affair.
+    let keytab = wanted.credentials.keytab.as_deref().filter(|path| !path.contains(':'));
+    let principal = wanted.credentials.principal.as_ref();
+    let has_keytab = keytab.is_none_or(|path| report.add("keytab", steps::keytab(Path::new(path), principal)));
     let asking = Asking {
         threads: KerberosThreads::new(4, 4, Duration::from_secs(options.timeout)),
         library,
-        credentials,
+        credentials: wanted.credentials.clone(),
     };
-    if options.as_responder {
-        responder(&asking, report).await;
-    } else {
-        initiator(&asking, options.target.as_ref(), keytab.is_some() && has_keytab, report).await;
+    match wanted.role {
+        Role::Initiator => {
+            let has_keytab = wanted.credentials.keytab.is_some() && has_keytab;
+            initiator(&asking, wanted.target.as_ref(), has_keytab, report).await;
+        }
+        Role::Responder => responder(&asking, report).await,
+    }
+    if let Some(peers) = &wanted.peers {
+        report.add("peers", Outcome::Good(peers.clone()));
     }
 }
 

@@ -19,6 +19,7 @@ pub enum KerberosCommand {
 }
 
 const CHECK_HELP: &str = "Examples:
+  handfast kerberos check office --config /etc/handfast.toml
   handfast kerberos check --target host/gw.example.net@EXAMPLE.NET
   handfast kerberos check --principal host/me.example.net --target service:host@gw.example.net --json
   handfast kerberos check --keytab /etc/gw.keytab --as-responder
@@ -37,6 +38,12 @@ Exit status: 0 all is well, 1 a step failed, 2 wrong usage.";
 /// Options of `kerberos check`.
 #[derive(Args, Clone, Debug)]
 pub struct CheckOptions {
+    /// A connection of the configuration: its keytab, principal and target
+    #[arg(value_name = "NAME", requires = "config", conflicts_with_all = ["keytab", "principal", "ccache", "target"])]
+    pub connection: Option<String>,
+    /// The configuration with that connection
+    #[arg(long, value_name = "FILE", requires = "connection")]
+    pub config: Option<PathBuf>,
     /// The keytab [default: /etc/krb5.keytab, unless --ccache is given]
     #[arg(long, value_name = "FILE")]
     pub keytab: Option<PathBuf>,
