@@ -71,7 +71,8 @@ pub fn status_table(status: &Status) -> String {
             continue;
         }
         for child in children {
-            let phase_two = took(&child["took_us"]).map(|took| format!("\nphase 2 in {took}"));
+            let exchange = if sa["ike_version"] == 1 { "phase 2" } else { "child" };
+            let phase_two = took(&child["took_us"]).map(|took| format!("\n{exchange} in {took}"));
             table.add_row([
                 text(&sa["connection"]),
                 format!("{state}{}", phase_two.unwrap_or_default()),

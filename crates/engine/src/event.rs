@@ -109,7 +109,7 @@ pub enum Event {
         remote_ts: Vec<TrafficSelector>,
         /// How ESP travels.
         path: OuterPath,
-        /// How long the quick mode took that made it; none in IKEv2.
+        /// How long the exchange took that made it alone; none for the first in IKEv2.
         took: Option<Duration>,
     },
     /// A child SA was replaced by a new one.

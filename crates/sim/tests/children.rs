@@ -10,6 +10,7 @@ use handfast_plane::op::Mode;
 use handfast_sim::pair::{MINUTE, named, world_with};
 use handfast_sim::policies::parsed;
 use handfast_sim::{Faults, World};
+use handfast_store::SaStore;
 
 /// The connection's child with another name and, at the second host, another subnet.
 fn child(c: &Connection, host: usize, name: &str, subnet: &str) -> ChildPolicy {
@@ -77,6 +78,27 @@ fn up_brings_all_children() {
     assert_eq!(web.remote_ts[0].to_string(), "10.3.0.0/16[tcp/443]");
     // Two messages for each further child.
     assert_eq!(world.network.sent.len(), 4 + 4);
+}
+
+#[test]
+fn each_child_but_the_first_tells_how_long_its_exchange_took() {
+    let mut world = world_with(1, three);
+    assert!(bring_up(&mut world));
+    for host in &world.hosts {
+        let took = |e: &Event| match e {
+            Event::ChildEstablished { took, .. } => Some(*took),
+            _ => None,
+        };
+        let took: Vec<_> = host.events.iter().filter_map(took).collect();
+        assert_eq!(
+            took.iter().map(Option::is_some).collect::<Vec<_>>(),
+            [false, true, true]
+        );
+    }
+    let facts = world.hosts[0].store.snapshot();
+    let told = facts.ike_sas[0].children.iter().filter_map(|c| c.took_us);
+    // There and back on a network that takes 5 to 15 milliseconds each way.
+    assert!(told.clone().count() == 2 && told.clone().all(|us| (10_000..100_000).contains(&us)));
 }
 
 #[test]

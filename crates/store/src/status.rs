@@ -160,7 +160,8 @@ pub struct ChildStatus {
     pub packets_out: Option<u64>,
     /// Whole seconds until it is rekeyed, 0 when overdue; null if it will not be.
     pub rekey_in_s: Option<u64>,
-    /// Microseconds that the quick mode took that made it (phase 2 of IKEv1); null in IKEv2.
+    /// Microseconds that the exchange took that made it: a quick mode (phase 2 of IKEv1) or CREATE_CHILD_SA; null if it came
+    /// with its IKE SA.
     #[serde(default)]
     pub took_us: Option<u64>,
 }

@@ -42,7 +42,7 @@ pub(crate) struct ChildSa {
     pub expires_at: Option<Instant>,
     /// What it may carry.
     pub limits: Limits,
-    /// How long the exchange took that made it alone: a quick mode of IKEv1.
+    /// How long the exchange took that made it alone: a quick mode of IKEv1, CREATE_CHILD_SA of IKEv2.
     pub took: Option<Duration>,
 }
 

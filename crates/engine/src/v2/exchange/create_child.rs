@@ -18,6 +18,7 @@ use crate::input::Answer;
 use crate::negotiate;
 use crate::output::{Output, Question, Ticket};
 use crate::refusal::{Cause, Party, Refusal};
+use crate::time::Instant;
 use crate::v2::child_choice::{self, Chosen};
 use crate::v2::established::Established;
 use crate::v2::exchange::collision;
@@ -38,6 +39,8 @@ struct Wish {
     ni: Vec<u8>,
     nr: Vec<u8>,
     replaces: Option<ChildId>,
+    /// When the request came.
+    began: Instant,
 }
 
 enum Stage {
@@ -244,6 +247,7 @@ fn read(this: &Established, sa: &Sa, cx: &mut Context, parsed: &Parsed<'_>) -> R
         ni,
         nr,
         replaces: replaced.map(|c| c.id),
+        began: cx.now,
     })
 }
 
@@ -319,6 +323,7 @@ fn grant(
 ) -> Next {
     // The configuration may have been read again meanwhile.
     child.take_settings(cx, &this.parties.connection);
+    child.took = Some(cx.now.since(wish.began));
     record(cx, SaDelta::Child(child.facts(sa.id, "installed")));
     let mut chain = PayloadChain::new();
     wish.chosen.push_notifies(&mut chain);

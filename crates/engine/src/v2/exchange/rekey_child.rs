@@ -17,6 +17,7 @@ use crate::event::Event;
 use crate::input::Answer;
 use crate::output::{Output, Question, Ticket};
 use crate::refusal::{Cause, Party, Refusal};
+use crate::time::Instant;
 use crate::v2::child_offer::Asked;
 use crate::v2::established::Established;
 use crate::v2::exchange::collision::{self, Fate};
@@ -33,6 +34,8 @@ pub(crate) struct Request {
     ni: Vec<u8>,
     fresh: Option<Fresh>,
     asked: Asked,
+    /// When it was sent.
+    began: Instant,
 }
 
 impl Request {
@@ -170,7 +173,15 @@ fn request(this: &mut Established, sa: &Sa, cx: &mut Context, aim: Aim, fresh: O
         }));
     }
     asked.push_ts(&mut chain);
-    Then::Send(chain, Box::new(Request { aim, ni, fresh, asked }))
+    let began = cx.now;
+    let request = Request {
+        aim,
+        ni,
+        fresh,
+        asked,
+        began,
+    };
+    Then::Send(chain, Box::new(request))
 }
 
 /// The peer's answer to our request.
@@ -262,7 +273,8 @@ fn read(
 ) -> Result<(ChildSa, Vec<u8>, Vec<u8>), Refusal> {
     let us = |cause| Refusal::new(Party::Us, cause).look_at(&request.asked.policy.place);
     let group = request.fresh.as_ref().map(|(group, _)| *group);
-    let child = request.asked.accept(sa, cx, parsed, group)?;
+    let mut child = request.asked.accept(sa, cx, parsed, group)?;
+    child.took = Some(cx.now.since(request.began));
     let peer = match group {
         Some(group) => {
             let ke = parsed.ke().map_err(us)?;
