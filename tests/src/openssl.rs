@@ -72,3 +72,18 @@ impl Drop for OpenSsl {
         }
     }
 }
+
+/// ECDSA-Sig-Value of r and s one after the other.
+pub fn ecdsa_sig_value(r_s: &[u8]) -> Vec<u8> {
+    let integer = |octets: &[u8]| {
+        let skip = octets.iter().take_while(|octet| **octet == 0).count();
+        let mut value = octets[skip..].to_vec();
+        if value[0] & 0x80 != 0 {
+            value.insert(0, 0);
+        }
+        [&[2, value.len() as u8], &value[..]].concat()
+    };
+    let (r, s) = r_s.split_at(r_s.len() / 2);
+    let both = [integer(r), integer(s)].concat();
+    [&[0x30, both.len() as u8], &both[..]].concat()
+}

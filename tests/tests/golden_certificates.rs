@@ -22,7 +22,7 @@ use handfast_auth::certificate::{Bundle, Certificate, LocalSigner, PathPolicy, S
 use handfast_crypto::hash::Hash;
 use handfast_tests::golden::{data_dir, exchanges};
 use handfast_tests::need;
-use handfast_tests::openssl::OpenSsl;
+use handfast_tests::openssl::{OpenSsl, ecdsa_sig_value};
 use handfast_wire::numbers::AuthMethod;
 use replay::{Outcome, Signed, replay};
 
@@ -148,7 +148,7 @@ fn our_signatures_over_the_same_octets_satisfy_openssl() {
                 let scheme = ikev2::verify(signer.public_key(), method, &proof.data, &auth.octets, all).unwrap();
                 let signature = match method {
                     AuthMethod::DIGITAL_SIGNATURE => proof.data[1 + usize::from(proof.data[0])..].to_vec(),
-                    AuthMethod::ECDSA_256 => der_of(&proof.data),
+                    AuthMethod::ECDSA_256 => ecdsa_sig_value(&proof.data),
                     _ => proof.data,
                 };
                 openssl.write("signature", &signature);
@@ -171,19 +171,4 @@ fn our_signatures_over_the_same_octets_satisfy_openssl() {
     }
     // 9 AUTH payloads, 3 keys, 5 ways; Ed25519 cannot without RFC 7427.
     assert_eq!(count, 9 * (5 + 5 + 4));
-}
-
-/// ECDSA-Sig-Value of r and s one after the other.
-fn der_of(r_s: &[u8]) -> Vec<u8> {
-    let integer = |octets: &[u8]| {
-        let skip = octets.iter().take_while(|octet| **octet == 0).count();
-        let mut value = octets[skip..].to_vec();
-        if value[0] & 0x80 != 0 {
-            value.insert(0, 0);
-        }
-        [&[2, value.len() as u8], &value[..]].concat()
-    };
-    let (r, s) = r_s.split_at(r_s.len() / 2);
-    let both = [integer(r), integer(s)].concat();
-    [&[0x30, both.len() as u8], &both[..]].concat()
 }

@@ -12,6 +12,8 @@ mod phase_one;
 mod phase_two;
 #[path = "golden_v1/replay.rs"]
 mod replay;
+#[path = "golden_v1/signatures.rs"]
+mod signatures;
 #[path = "golden_v1/wire.rs"]
 mod wire;
 
