@@ -1,7 +1,7 @@
 //! What a Diffie-Hellman exchange costs: key generation and agreement in every group, and by each arithmetic that
 //! this processor has.
 //!
-//! With the feature `openssl`, each whole exchange also against OpenSSL's, in turns.
+//! With the feature `openssl`, each whole exchange also against OpenSSL's, in turns, by the thread's processor time.
 
 use criterion::{BatchSize, Criterion, criterion_group};
 use handfast_benches::Random;
@@ -58,7 +58,7 @@ mod anchors {
 
     use handfast_benches::Random;
     use handfast_benches::openssl::{Curve, Modp};
-    use handfast_benches::ratio::{measure, time, wanted};
+    use handfast_benches::ratio::{cpu_time as time, measure, wanted};
     use handfast_crypto::{default_provider, provider::KeyAgreement};
     use handfast_modp::{Arithmetic, ModpGroup};
 
@@ -94,13 +94,16 @@ mod anchors {
         let (theirs, _) = openssl.generate();
         if wanted(&name("keygen")) {
             let whole = || time(|| drop(black_box(key(group).public_by(by))));
-            measure(turns, whole, || time(|| drop(black_box(openssl.generate()))))
-                .print_beside(&name("keygen"), "OpenSSL");
+            measure(turns, whole, || time(|| drop(black_box(openssl.generate())))).print_beside(
+                &name("keygen"),
+                "OpenSSL",
+                1,
+            );
         }
         if wanted(&name("agree")) {
             let whole = || time(|| drop(black_box(ours.agree_by(by, &peer))));
             let part = || time(|| drop(black_box(openssl.agree(&theirs, &peer))));
-            measure(turns, whole, part).print_beside(&name("agree"), "OpenSSL");
+            measure(turns, whole, part).print_beside(&name("agree"), "OpenSSL", 1);
         }
         if wanted(&name("exchange")) {
             let whole = || {
@@ -116,7 +119,7 @@ mod anchors {
                     drop(black_box(openssl.agree(&private, &peer)));
                 })
             };
-            measure(turns, whole, part).print_beside(&name("exchange"), "OpenSSL");
+            measure(turns, whole, part).print_beside(&name("exchange"), "OpenSSL", 1);
         }
     }
 
@@ -130,6 +133,6 @@ mod anchors {
         let whole = || time(|| drop(black_box(generate().agree(&peer).expect("a valid public value"))));
         let theirs = curve.public(&curve.generate());
         let part = || time(|| drop(black_box(curve.agree(&curve.generate(), &theirs))));
-        measure(400, whole, part).print_beside(&name, "OpenSSL");
+        measure(400, whole, part).print_beside(&name, "OpenSSL", 1);
     }
 }

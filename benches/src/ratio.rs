@@ -60,6 +60,17 @@ pub fn time(work: impl FnOnce()) -> Duration {
     start.elapsed()
 }
 
+/// How long one call of at least some ten microseconds keeps the processor: what is taken from it meanwhile does not count.
+pub fn cpu_time(work: impl FnOnce()) -> Duration {
+    let now = || {
+        let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID);
+        now.map_or(Duration::ZERO, Duration::from)
+    };
+    let start = now();
+    work();
+    now() - start
+}
+
 fn quartiles<T: Copy>(sorted: &[T]) -> [T; 3] {
     [1, 2, 3].map(|quarter| sorted[sorted.len() * quarter / 4])
 }
@@ -70,9 +81,9 @@ impl Ratio {
         self.line(name, calls, "of which unavoidable");
     }
 
-    /// The same where the part is somebody else's whole.
-    pub fn print_beside(&self, name: &str, other: &str) {
-        self.line(name, 1, other);
+    /// The same where the part is somebody else's whole, for each of so many calls.
+    pub fn print_beside(&self, name: &str, other: &str, calls: u32) {
+        self.line(name, calls, other);
     }
 
     fn line(&self, name: &str, calls: u32, part: &str) {

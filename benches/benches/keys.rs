@@ -1,0 +1,137 @@
+//! PRFs, and the key schedules of both versions, for every PRF there is; against ring's HMAC where it has the hash.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use std::hint::black_box;
+
+use criterion::{Criterion, Throughput, criterion_group};
+use handfast_benches::ratio::{measure, time, wanted};
+use handfast_crypto::provider::{PrfAlgorithm, ProtectAlgorithm};
+use handfast_crypto::schedule::{v1, v2};
+use handfast_crypto::secret::Secret;
+use handfast_crypto::transform::{Encr, Integ, Prf};
+use handfast_crypto::{default_provider, legacy_provider};
+use ring::hmac;
+
+/// The data of a PRF: a nonce, a shared secret of modp2048, a message of IKE_SA_INIT.
+const SIZES: [usize; 3] = [32, 256, 512];
+const NONCE: [u8; 32] = [7; 32];
+const SPI: [u8; 8] = [9; 8];
+/// Calls of one turn.
+const BATCH: u32 = 64;
+const TURNS: usize = 1000;
+
+fn prfs(criterion: &mut Criterion) {
+    for &prf in legacy_provider().prfs {
+        let key = vec![1; prf.key_len()];
+        let mut group = criterion.benchmark_group(format!("prf/{}", prf.id()));
+        group.sample_size(20);
+        for size in SIZES {
+            let data = vec![2; size];
+            group.throughput(Throughput::Bytes(size as u64));
+            group.bench_function(size.to_string(), |b| {
+                b.iter(|| prf.compute(black_box(&key), &[black_box(&data)]))
+            });
+        }
+        group.finish();
+    }
+}
+
+/// An AEAD, and a cipher with its own integrity algorithm, whose keys are longer.
+fn ciphers() -> [&'static dyn ProtectAlgorithm; 2] {
+    let provider = default_provider();
+    let cbc = provider.protect(Encr::aes_cbc(256), Some(Integ::HMAC_SHA2_256_128));
+    [provider.protect(Encr::aes_gcm16(128), None).unwrap(), cbc.unwrap()]
+}
+
+fn schedules(criterion: &mut Criterion) {
+    let shared = Secret::from(&[3; 256][..]);
+    for &prf in legacy_provider().prfs {
+        let mut group = criterion.benchmark_group(format!("schedule/{}", prf.id()));
+        group.sample_size(20);
+        for protect in ciphers() {
+            let encr = protect.encr();
+            group.bench_function(format!("v2/ike/{encr}"), |b| b.iter(|| ike(prf, protect, &shared)));
+            let sk_d = Secret::from(&vec![4; prf.key_len()][..]);
+            group.bench_function(format!("v2/child/{encr}"), |b| {
+                b.iter(|| v2::child_keys(prf, protect, &sk_d, None, &NONCE, &NONCE).unwrap());
+            });
+            group.bench_function(format!("v1/phase1/{encr}"), |b| {
+                b.iter(|| phase_one(prf, protect, &shared))
+            });
+            group.bench_function(format!("v1/phase2/{encr}"), |b| {
+                b.iter(|| phase_two(prf, protect, &sk_d))
+            });
+        }
+        group.finish();
+    }
+}
+
+/// SKEYSEED and all keys of an IKE SA.
+fn ike(prf: &dyn PrfAlgorithm, protect: &dyn ProtectAlgorithm, shared: &Secret) -> v2::IkeKeys {
+    let seed = v2::skeyseed(prf, &NONCE, &NONCE, black_box(shared));
+    v2::ike_keys(prf, protect, &seed, &NONCE, &NONCE, &SPI, &SPI).unwrap()
+}
+
+/// SKEYID with a preshared key, its daughters, and the cipher's key.
+fn phase_one(prf: &dyn PrfAlgorithm, protect: &dyn ProtectAlgorithm, shared: &Secret) -> Secret {
+    let skeyid = v1::skeyid_preshared(prf, &Secret::from(&b"preshared"[..]), &NONCE, &NONCE);
+    let keys = v1::phase_one_keys(prf, skeyid, black_box(shared), &SPI, &SPI);
+    v1::cipher_key(prf, &keys.skeyid_e, protect.encr_key_len()).unwrap()
+}
+
+/// The keys of both SAs of a quick mode without a fresh exchange.
+fn phase_two(prf: &dyn PrfAlgorithm, protect: &dyn ProtectAlgorithm, skeyid_d: &Secret) -> [Secret; 2] {
+    let quick = v1::QuickMode {
+        shared: None,
+        protocol: 3,
+        ni_b: &NONCE,
+        nr_b: &NONCE,
+    };
+    let len = protect.encr_key_len() + protect.integ_key_len();
+    [1, 2].map(|spi| v1::keymat(prf, black_box(skeyid_d), &quick, spi, len).unwrap())
+}
+
+/// The same key and data by ring, in turns.
+fn anchors() {
+    let rings = [
+        (Prf::HMAC_SHA1, hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY),
+        (Prf::HMAC_SHA2_256, hmac::HMAC_SHA256),
+        (Prf::HMAC_SHA2_384, hmac::HMAC_SHA384),
+        (Prf::HMAC_SHA2_512, hmac::HMAC_SHA512),
+    ];
+    for (id, algorithm) in rings {
+        let prf = default_provider().prf(id).unwrap();
+        let key = vec![1; prf.key_len()];
+        for size in SIZES {
+            let name = format!("prf/ring/{id}/{size}");
+            if !wanted(&name) {
+                continue;
+            }
+            let data = vec![2; size];
+            let ours = || {
+                time(|| {
+                    for _ in 0..BATCH {
+                        black_box(prf.compute(black_box(&key), &[black_box(&data)]));
+                    }
+                })
+            };
+            let ring = || {
+                time(|| {
+                    for _ in 0..BATCH {
+                        let key = hmac::Key::new(algorithm, black_box(&key));
+                        black_box(hmac::sign(&key, black_box(&data)));
+                    }
+                })
+            };
+            measure(TURNS, ours, ring).print_beside(&name, "ring", BATCH);
+        }
+    }
+}
+
+criterion_group!(benches, prfs, schedules);
+
+fn main() {
+    anchors();
+    benches();
+    Criterion::default().configure_from_args().final_summary();
+}
