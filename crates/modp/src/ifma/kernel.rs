@@ -99,11 +99,11 @@ fn square<const V: usize>(a: &mut Digits<V>, above: &Digits<V>, n: usize) {
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma")]
 fn product<const V: usize>(a: &Digits<V>, b: &Digits<V>, above: &Digits<V>, n: usize) -> [__m512i; V] {
-    whole(if V > 10 {
+    if V > 10 {
         in_place(a, b, above, n)
     } else {
-        with_sums_aside(a, b, above, n)
-    })
+        whole(with_sums_aside(a, b, above, n))
+    }
 }
 
 /// Where the registers suffice, what does not depend on a row's quotient is added up aside, so that a row waits for one
@@ -141,8 +141,8 @@ fn with_sums_aside<const V: usize>(a: &Digits<V>, b: &Digits<V>, above: &Digits<
     t
 }
 
-/// Where they do not, all is added up in one place.
-#[inline]
+/// Where they do not, all is added up in one place. Compiled apart, or the compiler keeps the sums of 8192 bits in memory.
+#[inline(never)]
 #[target_feature(enable = "avx512f,avx512ifma")]
 fn in_place<const V: usize>(a: &Digits<V>, b: &Digits<V>, above: &Digits<V>, n: usize) -> [__m512i; V] {
     let (a, m) = (load(a), load(above));
@@ -163,7 +163,7 @@ fn in_place<const V: usize>(a: &Digits<V>, b: &Digits<V>, above: &Digits<V>, n: 
             t[j] = _mm512_madd52hi_epu64(t[j], m[j], q);
         }
     }
-    t
+    whole(t)
 }
 
 /// The lowest digit in every lane; a product takes no more than 52 bits of it.
