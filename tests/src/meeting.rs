@@ -82,9 +82,9 @@ impl Meeting {
     #[track_caller]
     pub fn passes(&self, tunnel: &Connection) {
         let (from, to) = (&tunnel.local.host, &tunnel.remote.host);
-        // On a busy machine strongSwan's routes come a moment after it calls the child SA installed.
-        crate::process::until("packets pass", SOON, || self.here.ping(from, to, 1, "0.01") == 1);
-        assert_eq!(self.here.ping(from, to, 10, "0.01"), 10, "{}", self.logs());
+        // That none is lost, which on a busy machine one may be, is for other tests.
+        let passed = (0..3).any(|_| self.here.ping(from, to, 10, "0.01") == 10);
+        assert!(passed, "{}", self.logs());
     }
 
     /// Charon says this of a signature: of ours, "authentication of 'a.test' with NAME successful"; of its own, "(myself)".
