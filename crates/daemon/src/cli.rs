@@ -173,9 +173,9 @@ pub struct DemoOptions {
     /// JSON lines, the last one the result
     #[arg(long)]
     pub json: bool,
-    /// The version of IKE
-    #[arg(long, value_name = "VERSION", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=2))]
-    pub ike: u8,
+    /// The version of IKE [default: 2, with Kerberos 1]
+    #[arg(long, value_name = "VERSION", value_parser = clap::value_parser!(u8).range(1..=2))]
+    pub ike: Option<u8>,
     /// How phase 1 of IKEv1 goes [default: main]
     #[arg(long, value_name = "MODE")]
     pub mode: Option<PhaseOneMode>,
@@ -196,6 +196,14 @@ pub struct DemoOptions {
     pub packets: u32,
 }
 
+impl DemoOptions {
+    /// The version of IKE.
+    pub fn version(&self) -> u8 {
+        self.ike
+            .unwrap_or(if self.auth == AuthMethod::Kerberos { 1 } else { 2 })
+    }
+}
+
 /// The exchanges of phase 1.
 #[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
 pub enum PhaseOneMode {
@@ -212,6 +220,8 @@ pub enum AuthMethod {
     Psk,
     /// By signatures, with certificates
     Certificate,
+    /// By Kerberos, which IKEv1 has, with a KDC that lives as long as the demo
+    Kerberos,
 }
 
 /// What does not fit.

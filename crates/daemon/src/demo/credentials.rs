@@ -13,6 +13,7 @@ use handfast_crypto::system_random;
 use handfast_engine::policy::Authentication;
 
 use super::policy::NAMES;
+use super::realm;
 use crate::cli::{AuthMethod, Break, DemoOptions};
 use crate::net::clock::certificate_time;
 
@@ -23,7 +24,9 @@ const DAY: i64 = 24 * HOUR;
 pub fn authentication(options: &DemoOptions) -> Result<[Authentication; 2], String> {
     let of_certificates = matches!(options.broken, Some(Break::Expired | Break::Untrusted | Break::Name));
     match options.auth {
-        AuthMethod::Psk if of_certificates => Err("that is of certificates: add --auth certificate".into()),
+        AuthMethod::Psk | AuthMethod::Kerberos if of_certificates => {
+            Err("that is of certificates: add --auth certificate".into())
+        }
         AuthMethod::Certificate if options.broken == Some(Break::Psk) => {
             Err("--break psk is of secrets: leave --auth certificate out".into())
         }
@@ -40,6 +43,14 @@ pub fn authentication(options: &DemoOptions) -> Result<[Authentication; 2], Stri
             ])
         }
         AuthMethod::Certificate => certificates(options.broken),
+        AuthMethod::Kerberos if options.version() != 1 => Err("IKEv2 has no Kerberos: leave --ike 2 out".into()),
+        AuthMethod::Kerberos if options.broken == Some(Break::Psk) => {
+            Err("--break psk is of secrets: leave --auth kerberos out".into())
+        }
+        AuthMethod::Kerberos => match realm::dir() {
+            Some(dir) => realm::authentication(&dir),
+            None => Err("there is no realm".into()),
+        },
     }
 }
 

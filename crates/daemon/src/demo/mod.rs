@@ -4,6 +4,7 @@ mod credentials;
 mod endpoint;
 mod packets;
 mod policy;
+mod realm;
 mod report;
 
 use std::process::ExitCode;
@@ -11,7 +12,7 @@ use std::time::Duration;
 
 use handfast_engine::{Command, Event, Input, Rekey};
 
-use crate::cli::{Break, DemoOptions};
+use crate::cli::{AuthMethod, Break, DemoOptions};
 use crate::keylog::KeyLogWriter;
 use crate::pcapng::PcapngWriter;
 use crate::runtime::{now, until};
@@ -24,6 +25,9 @@ const STEP: Duration = Duration::from_secs(20);
 /// Runs the demo and says how it went.
 pub fn run(options: DemoOptions) -> ExitCode {
     let mut report = Report::new(options.json);
+    if options.auth == AuthMethod::Kerberos && realm::dir().is_none() {
+        return realm::run().unwrap_or_else(|reason| report.failed(&reason));
+    }
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return report.failed(&format!("the event loop cannot start: {error}")),
@@ -87,7 +91,7 @@ impl<'r> Demo<'r> {
             report,
             is_broken: options.broken.is_some(),
         };
-        demo.report.begin(options.ike, &options.capture);
+        demo.report.begin(options.version(), &options.capture);
         if let Some(what) = options.broken {
             return demo.broken(what).await;
         }
@@ -110,6 +114,7 @@ impl<'r> Demo<'r> {
         let status = self.ends[0].core.status(now());
         self.report.established(&self.ends, &status)?;
         self.report.certificates(&self.ends);
+        self.report.principals(&self.ends);
         Ok(())
     }
 

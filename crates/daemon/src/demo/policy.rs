@@ -70,7 +70,7 @@ pub fn sockets() -> Result<(UdpSet, Ports), String> {
 /// The policy of A (0) or B (1).
 /// B's differs where something is to be broken.
 pub fn policy(me: usize, ports: [Ports; 2], options: &DemoOptions, auth: Authentication) -> Result<Policy, String> {
-    let (versions, suite) = match options.ike {
+    let (versions, suite) = match options.version() {
         1 => (Versions::One, IKE_V1),
         _ => (Versions::Two, IKE),
     };

@@ -165,6 +165,19 @@ impl Report {
         }
     }
 
+    /// Who each end proved to be in Kerberos.
+    pub fn principals(&self, ends: &[Endpoint; 2]) {
+        for (end, peer) in [(&ends[0], "B"), (&ends[1], "A")] {
+            let status = end.core.status(now());
+            let principal = status.ike_sas.first().and_then(|sa| sa.auth.peer_principal.clone());
+            let Some(principal) = principal else { continue };
+            self.say(
+                &format!("{} accepted {peer} by Kerberos as {principal}", end.name),
+                json!({"event": "principal", "of": peer, "accepted_by": end.name, "principal": principal}),
+            );
+        }
+    }
+
     /// The SAs that took the old ones' place.
     pub fn rekeyed(&self, what: Rekey, status: &Status) -> Result<(), String> {
         let sa = status.ike_sas.iter().find(|sa| sa.state == "established");
