@@ -195,4 +195,36 @@ fn a_key_that_changes_while_they_run() {
     right.up("office");
     left.wait_up("office", SOON);
     realm.pings_pass(&left, &right);
+    right.down("office");
+    left.wait_down("office", SOON);
+    // Nor like this: the old key is gone, and the ticket of before opens no more. The attempt after gets another.
+    let alone = realm.kdc.dir().join("alone.keytab");
+    realm.kdc.new_key(B, &alone);
+    std::fs::copy(&alone, realm.kdc.keytab(B)).unwrap();
+    assert!(!left.try_up("office").status.success());
+    left.up("office");
+    right.wait_up("office", SOON);
+}
+
+/// The demo brings up a KDC of its own.
+#[test]
+fn the_demo() {
+    let output = std::process::Command::new(handfast_tests::handfast::binary())
+        .args(["demo", "--auth", "kerberos", "--json", "--packets", "60"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success(),
+        "{text} {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let accepted: Vec<serde_json::Value> = text
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .filter(|line: &serde_json::Value| line["event"] == "principal")
+        .collect();
+    assert_eq!(accepted.len(), 2, "{text}");
+    assert_eq!(accepted[0]["principal"], "host/b.demo.example@DEMO.EXAMPLE");
+    assert_eq!(accepted[1]["principal"], "host/a.demo.example@DEMO.EXAMPLE");
 }

@@ -1,6 +1,6 @@
 //! What every part of the engine may reach: time, randomness, policy, the queue of outputs.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -81,6 +81,9 @@ pub(crate) struct Context {
     pub effects: Vec<Effect>,
     /// SAs that others have made; they begin right after the step.
     pub successions: Vec<Succeeded>,
+    /// Connections whose latest attempt with Kerberos has not come to its end: the ticket may be one that the peer cannot
+    /// open any more, so the next attempt gets another.
+    pub tickets_in_doubt: BTreeSet<String>,
     askers: HashMap<Ticket, Asker>,
     next_ticket: u64,
     next_sa: u64,
@@ -98,6 +101,7 @@ impl Context {
             out: VecDeque::new(),
             effects: Vec::new(),
             successions: Vec::new(),
+            tickets_in_doubt: BTreeSet::new(),
             askers: HashMap::new(),
             next_ticket: 1,
             next_sa: 1,

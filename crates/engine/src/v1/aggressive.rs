@@ -403,6 +403,7 @@ pub(super) fn finish(
         bytes.clone(),
         Plain::describe(sa, ExchangeType::V1_AGGRESSIVE, 0, &chain),
     );
+    cx.tickets_in_doubt.remove(&connection.name);
     let parties = Parties {
         proofs: match &chosen.kerberos {
             Some(gss) => gss.proofs(),

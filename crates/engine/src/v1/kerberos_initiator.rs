@@ -34,7 +34,10 @@ pub(super) fn prepare(sa: &Sa, cx: &mut Context, connection: &Arc<Connection>) -
     if !proposals::ways(connection).contains(&AuthMethod::GSS_KERBEROS) {
         return None;
     }
-    let question = GssQuestion::initiate(&kerberos.local);
+    let question = match cx.tickets_in_doubt.insert(connection.name.clone()) {
+        true => GssQuestion::initiate(&kerberos.local),
+        false => GssQuestion::initiate_afresh(&kerberos.local),
+    };
     Some(State::KerberosPreparing(Preparing {
         connection: connection.clone(),
         ticket: cx.ask(Asker::Sa(sa.slot), Question::Gss(Box::new(question))),
@@ -196,6 +199,7 @@ fn finish(sa: &mut Sa, cx: &mut Context, keyed: Keyed, round: Round, last: Last)
     let (Some(gss), Some((peer, _))) = (&chosen.kerberos, &round.peer) else {
         return refuse(kerberos::trouble(&chosen.connection, "the peer did not say who it is"));
     };
+    cx.tickets_in_doubt.remove(&chosen.connection.name);
     let parties = Parties {
         proofs: gss.proofs(),
         peer: peer.to_string(),

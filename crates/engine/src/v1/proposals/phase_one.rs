@@ -17,6 +17,10 @@ use crate::refusal::Cause;
 /// KEY_IKE, the one transform of phase 1 (RFC 2407 section 4.4.2).
 const KEY_IKE: u8 = 1;
 
+/// Transforms with Kerberos that we offer at most: each has our name in it, and message 1, which nobody can fragment yet,
+/// should fit in one datagram.
+const FEW: usize = 6;
+
 /// A suite of phase 1 that was chosen.
 pub(crate) struct ChosenOne {
     pub suite: IkeSuite,
@@ -141,9 +145,10 @@ pub(crate) fn first_group(connection: &Connection) -> Option<Group> {
 pub(crate) fn phase_one(connection: &Connection, ways: &[AuthMethod], group: Option<Group>) -> Vec<u8> {
     let suites = combinations(&connection.ike);
     let suites: Vec<_> = suites.iter().filter(|s| group.is_none_or(|g| s.group == g)).collect();
+    let few = |way: AuthMethod| if way == AuthMethod::GSS_KERBEROS { FEW } else { MOST };
     let all = ways
         .iter()
-        .flat_map(|way| suites.iter().map(move |suite| (*suite, *way)));
+        .flat_map(|way| suites.iter().take(few(*way)).map(move |suite| (*suite, *way)));
     let transforms: Vec<TransformDef> = (1..=u8::MAX)
         .zip(all.take(MOST))
         .filter_map(|(number, (suite, way))| oakley(number, suite, way, connection))
