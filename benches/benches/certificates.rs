@@ -1,16 +1,22 @@
-//! What authentication by certificate costs: each signature made and checked, and a path of three certificates.
+//! What authentication by certificate costs: each signature made and checked, a path of three certificates with and
+//! without CRLs, and whole handshakes.
+#![allow(missing_docs)]
 
 use std::hint::black_box;
 use std::sync::Arc;
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{Criterion, criterion_group};
 use handfast_auth::certificate::generate::{KeyKind, generate};
-use handfast_auth::certificate::issue::Template;
 use handfast_auth::certificate::path::find;
-use handfast_auth::certificate::{
-    Certificate, Curve, Form, GeneralName, LocalSigner, PathPolicy, PrivateKey, Scheme, Signer, Time, Trust,
-};
+use handfast_auth::certificate::revocation::{Evidence, RevocationPolicy, Wanted, check_all};
+use handfast_auth::certificate::{Certificate, Crl, Curve, Form, LocalSigner, PathPolicy, PrivateKey, Scheme, Signer};
+use handfast_benches::ends::{Ends, policies, policies_v1};
+use handfast_benches::ratio::{measure, time, wanted};
+use handfast_benches::unavoidable::Unavoidable;
+use handfast_benches::unavoidable_signatures::by_certificate;
+use handfast_benches::unavoidable_v1::Unavoidable as UnavoidableV1;
 use handfast_crypto::hash::Hash;
+use handfast_sim::pki::{Ca, NOW};
 use ring::rand::SystemRandom;
 
 fn signer(kind: KeyKind) -> LocalSigner {
@@ -54,35 +60,88 @@ fn signatures(criterion: &mut Criterion) {
 }
 
 fn path_of_three(criterion: &mut Criterion) {
-    let (begin, now) = (Time(1_795_000_000), Time(1_795_521_600));
-    let end = now.plus_days(100);
-    let [root, middle, peer] = [(); 3].map(|()| signer(KeyKind::Ec(Curve::P256)));
-    let name = |text: &str| text.parse().expect("a name");
-    let template = Template::ca(name("CN=Root"), vec![1], begin, end);
-    let root_certificate = template
-        .issue(root.public_key(), &template.subject, &root)
-        .expect("it signs");
-    let template = Template::ca(name("CN=Middle"), vec![2], begin, end);
-    let middle_certificate = template
-        .issue(middle.public_key(), &name("CN=Root"), &root)
-        .expect("it signs");
-    let names = vec![GeneralName::Dns("gw.example".into())];
-    let template = Template::peer(name("CN=gw"), names, vec![3], begin, end);
-    let peer_certificate = template
-        .issue(peer.public_key(), &name("CN=Middle"), &middle)
-        .expect("it signs");
-    let trust = Trust {
-        anchors: vec![root_certificate],
-        intermediates: vec![],
+    let kind = KeyKind::Ec(Curve::P256);
+    let root = Ca::root("CN=Root", kind);
+    let middle = root.intermediate("CN=Middle", kind);
+    let own = middle.peer(&"gw.example".parse().expect("a name"), kind);
+    let (peer, sent) = (&own.chain[0], &own.chain[1..]);
+    let trust = &root.trusted().trust;
+    // The serial numbers of these two are others.
+    let revoked: Vec<u8> = (10..110).collect();
+    let lists = [&root, &middle].map(|ca| ca.crl(&revoked));
+    let policy = RevocationPolicy {
+        crl: Wanted::Require,
+        ocsp: Wanted::Off,
     };
-    let sent = [middle_certificate];
     criterion.bench_function("path/read a certificate", |b| {
-        b.iter(|| Certificate::from_der(black_box(peer_certificate.as_der())).expect("it reads"));
+        b.iter(|| Certificate::from_der(black_box(peer.as_der())).expect("it reads"));
     });
-    criterion.bench_function("path/three of ecdsa256", |b| {
-        b.iter(|| find(black_box(&peer_certificate), &sent, &trust, &PathPolicy::at(now)).expect("a path"));
+    let path = || find(black_box(peer), sent, trust, &PathPolicy::at(NOW)).expect("a path");
+    criterion.bench_function("path/three of ecdsa256", |b| b.iter(path));
+    criterion.bench_function("path/three of ecdsa256 with two CRLs of 100 entries", |b| {
+        b.iter(|| {
+            let crls: Vec<Crl> = lists.iter().map(|der| Crl::from_der(der).expect("it reads")).collect();
+            let evidence = Evidence { crls: &crls, ocsp: &[] };
+            check_all(&path()[0], &[evidence], policy, NOW).expect("not revoked");
+        });
     });
 }
 
+/// Whole handshakes by certificate, both ends in this thread, against the cryptography that they cannot avoid.
+fn handshakes() {
+    for (name, kind) in [
+        ("ecdsa256", KeyKind::Ec(Curve::P256)),
+        ("ed25519", KeyKind::Ed25519),
+        ("rsa2048", KeyKind::Rsa(2048)),
+        ("rsa3072", KeyKind::Rsa(3072)),
+    ] {
+        let turns = if matches!(kind, KeyKind::Rsa(_)) { 100 } else { 500 };
+        for (mode, base) in [
+            ("ikev2", policies()),
+            ("main", policies_v1(false)),
+            ("aggressive", policies_v1(true)),
+        ] {
+            if mode != "ikev2" && kind == KeyKind::Ed25519 {
+                // It has no method in IKEv1.
+                continue;
+            }
+            let (ends, signatures) = by_certificate(&base, kind);
+            let whole = || {
+                let mut ends = Ends::new(&ends);
+                let took = time(|| ends.handshake());
+                assert_eq!(ends.up, 2, "{name} in {mode}: the handshake failed");
+                took
+            };
+            let name = format!("handshake/{mode}-{name}");
+            if mode == "ikev2" {
+                let rest = Unavoidable::of(&ends);
+                let part = || {
+                    time(|| {
+                        rest.both_ends();
+                        signatures.both_ends();
+                    })
+                };
+                measure(turns, whole, part).print(&name, 1);
+            } else {
+                let rest = UnavoidableV1::of_ends(&ends);
+                let part = || {
+                    time(|| {
+                        rest.phase_two(&rest.phase_one());
+                        signatures.both_ends();
+                    })
+                };
+                measure(turns, whole, part).print(&name, 1);
+            }
+        }
+    }
+}
+
 criterion_group!(benches, signatures, path_of_three);
-criterion_main!(benches);
+
+fn main() {
+    benches();
+    Criterion::default().configure_from_args().final_summary();
+    if wanted("handshake") {
+        handshakes();
+    }
+}

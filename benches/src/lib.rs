@@ -5,6 +5,7 @@ pub mod ends;
 pub mod openssl;
 pub mod ratio;
 pub mod unavoidable;
+pub mod unavoidable_signatures;
 pub mod unavoidable_v1;
 
 use handfast_crypto::provider::{CryptoError, RandomSource};

@@ -14,9 +14,13 @@
 //! | one message sealed, one opened | IKE_AUTH |
 //! | prf+(SK_d, Ni \| Nr) | the child's keys |
 //!
+//! With certificates the last two prf of each AUTH make way for signatures, which are in
+//! [`unavoidable_signatures`](crate::unavoidable_signatures).
+//!
 //! Random octets for nonces and SPIs, and the keying of the ESP SAs, which is the plane's, are counted on neither side.
 
 use std::hint::black_box;
+use std::sync::Arc;
 
 use handfast_crypto::default_provider;
 use handfast_crypto::hash::sha1;
@@ -24,6 +28,7 @@ use handfast_crypto::proposal::{EspProposal, IkeProposal};
 use handfast_crypto::provider::{KeyAgreement, PrfAlgorithm, Protect, ProtectAlgorithm};
 use handfast_crypto::schedule::v2::{child_keys, ike_keys, skeyseed};
 use handfast_crypto::secret::Secret;
+use handfast_engine::policy::Policy;
 
 use crate::Random;
 use crate::ends::{ESP, Ends, IKE, policies};
@@ -42,20 +47,26 @@ pub struct Unavoidable {
     messages: [Vec<u8>; 4],
     /// The body of an ID payload.
     id: [u8; 4 + "a.test".len()],
-    secret: Secret,
+    /// The preshared key, if there is one.
+    secret: Option<Secret>,
 }
 
 impl Unavoidable {
-    /// Learns sizes from a handshake.
+    /// Learns sizes from a handshake with a preshared key.
     pub fn of_a_handshake() -> Self {
+        Self::of(&policies())
+    }
+
+    /// Learns sizes from a handshake of such ends.
+    pub fn of(policies: &[Arc<Policy>; 2]) -> Self {
         let provider = default_provider();
         let proposal: IkeProposal = handfast_sim::policies::parsed(IKE);
         let child: EspProposal = handfast_sim::policies::parsed(ESP);
-        let mut ends = Ends::new(&policies());
+        let mut ends = Ends::new(policies);
         ends.sent = Some(Vec::new());
         ends.handshake();
         let sent: Vec<Vec<u8>> = ends.sent.into_iter().flatten().map(|(_, t)| t.bytes).collect();
-        let secret = policies()[0].connections[0].auth.psk.clone();
+        let secret = policies[0].connections[0].auth.psk.clone();
         let missing = || -> ! { panic!("{IKE} and {ESP} are not implemented, or the handshake failed") };
         let Ok(messages) = sent.try_into() else { missing() };
         Self {
@@ -65,7 +76,7 @@ impl Unavoidable {
             esp: provider.protect(child.encr[0], None).unwrap_or_else(|| missing()),
             messages,
             id: [2; 10],
-            secret,
+            secret: (!secret.is_empty()).then_some(secret),
         }
     }
 
@@ -102,7 +113,8 @@ impl Unavoidable {
     /// RFC 7296 section 2.15.
     fn auth(&self, sk_p: &Secret, message: &[u8], nonce: &[u8]) -> Secret {
         let id = self.prf.compute(sk_p.as_bytes(), &[&self.id]);
-        let key = self.prf.compute(self.secret.as_bytes(), &[b"Key Pad for IKEv2"]);
+        let Some(secret) = &self.secret else { return id };
+        let key = self.prf.compute(secret.as_bytes(), &[b"Key Pad for IKEv2"]);
         self.prf.compute(key.as_bytes(), &[message, nonce, id.as_bytes()])
     }
 }

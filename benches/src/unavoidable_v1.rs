@@ -14,6 +14,7 @@
 //! | 2 stretched prf | KEYMAT of both SAs |
 
 use std::hint::black_box;
+use std::sync::Arc;
 
 use handfast_crypto::default_provider;
 use handfast_crypto::hash::Hash;
@@ -21,6 +22,7 @@ use handfast_crypto::proposal::{EspProposal, IkeProposal};
 use handfast_crypto::provider::{Cbc, CbcAlgorithm, KeyAgreement, PrfAlgorithm};
 use handfast_crypto::schedule::v1::{self, Covered, PhaseOneKeys, QuickMode};
 use handfast_crypto::secret::Secret;
+use handfast_engine::policy::Policy;
 
 use crate::Random;
 use crate::ends::{ESP, Ends, IKE_V1, policies_v1};
@@ -53,13 +55,18 @@ pub struct PhaseOne {
 }
 
 impl Unavoidable {
-    /// Learns sizes from a true exchange in this mode.
+    /// Learns sizes from a true exchange with a preshared key in this mode.
     pub fn of(aggressive: bool) -> Self {
+        Self::of_ends(&policies_v1(aggressive))
+    }
+
+    /// Learns sizes from a true exchange of such ends. What signatures cost is in
+    /// [`unavoidable_signatures`](crate::unavoidable_signatures).
+    pub fn of_ends(policies: &[Arc<Policy>; 2]) -> Self {
         let provider = default_provider();
         let proposal: IkeProposal = handfast_sim::policies::parsed(IKE_V1);
         let child: EspProposal = handfast_sim::policies::parsed(ESP);
-        let policies = policies_v1(aggressive);
-        let mut ends = Ends::new(&policies);
+        let mut ends = Ends::new(policies);
         ends.sent = Some(Vec::new());
         ends.handshake();
         let sent: Vec<Vec<u8>> = ends.sent.into_iter().flatten().map(|(_, t)| t.bytes).collect();
