@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use handfast_auth::certificate::{PeerQuestion, PeerRefusal, Proven};
+use handfast_auth::certificate::{PeerQuestion, PeerRefusal, Proven, Time};
 use handfast_crypto::default_provider;
 use handfast_crypto::provider::{CryptoError, KeyAgreement};
 use handfast_engine::policy::{Policy, Versions};
@@ -77,7 +77,7 @@ impl Ends {
         while let Some(output) = engine.poll_output() {
             match output {
                 Output::Transmit(transmit) => on_the_way.push_back((end, transmit)),
-                Output::Ask(ticket, question) => engine.handle(now, Input::Answer(ticket, answer(question))),
+                Output::Ask(ticket, question) => engine.handle(now, Input::Answer(ticket, answer(question, NOW))),
                 Output::Event(Event::ChildEstablished { .. }) => self.up += 1,
                 Output::Event(_) | Output::Record(_) | Output::KeyLog(_) => {}
             }
@@ -85,7 +85,8 @@ impl Ends {
     }
 }
 
-fn seed() -> [u8; 32] {
+/// Of an engine.
+pub fn seed() -> [u8; 32] {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).unwrap_or_else(|e| panic!("the system has no randomness: {e}"));
     seed
@@ -110,7 +111,8 @@ pub fn policies() -> [Arc<Policy>; 2] {
     [0, 1].map(|i| Arc::new(policy(connection(i))))
 }
 
-fn answer(question: Question) -> Answer {
+/// Answers a question at once; there is no plane, and certificates are judged as of `today`.
+pub fn answer(question: Question, today: Time) -> Answer {
     let group = |id| default_provider().group(id).ok_or(CryptoError::Unsupported);
     let generate = |group: &dyn KeyAgreement| group.generate(&mut Random);
     match question {
@@ -121,7 +123,7 @@ fn answer(question: Question) -> Answer {
             Ok((public, key.agree(&peer)?))
         })),
         Question::Sign(question) => Answer::Signed(question.answer()),
-        Question::Judge(question) => Answer::Judged(judge(&question)),
+        Question::Judge(question) => Answer::Judged(judge(&question, today)),
         Question::Gss(question) => Answer::Gss(question.answer()),
         Question::Plane(PlaneOp::Query(_)) => Answer::Plane(PlaneReply::Counters(Counters::default())),
         Question::Plane(_) => Answer::Plane(PlaneReply::Done),
@@ -130,9 +132,9 @@ fn answer(question: Question) -> Answer {
     }
 }
 
-fn judge(question: &PeerQuestion) -> Result<Proven, PeerRefusal> {
-    let judged = question.judge(NOW)?;
-    Ok(Proven::new(judged.finish(&[], &[], NOW)?))
+fn judge(question: &PeerQuestion, today: Time) -> Result<Proven, PeerRefusal> {
+    let judged = question.judge(today)?;
+    Ok(Proven::new(judged.finish(&[], &[], today)?))
 }
 
 #[cfg(test)]

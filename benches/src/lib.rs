@@ -1,6 +1,7 @@
 //! What the benches share.
 
 pub mod ends;
+pub mod figures;
 #[cfg(feature = "openssl")]
 pub mod openssl;
 pub mod ratio;

@@ -10,6 +10,8 @@ Measure what takes more than one process.
     cargo xtask bench plane [OPTION]...     goodput, CPU, packets per second and latency of the userspace plane between
                                             two namespaces, beside strongSwan's kernel-libipsec and the bare wire
     cargo xtask bench plane --help          its options
+    cargo xtask bench handshakes [OPTION].. processor time and memory of a setup at a responder: strongSwan's and ours
+    cargo xtask bench handshakes --help     its options
 
 It builds the daemon in release mode first. What runs in one process is measured by `cargo bench`.
 ";
@@ -17,7 +19,7 @@ It builds the daemon in release mode first. What runs in one process is measured
 /// Runs the bench that `args` name. Returns whether all went well.
 pub fn main(args: &[&str]) -> bool {
     match args {
-        ["plane", rest @ ..] => plane(rest),
+        [name @ ("plane" | "handshakes"), rest @ ..] => program(name, rest),
         [] | ["-h" | "--help" | "help"] => {
             print!("{HELP}");
             true
@@ -29,7 +31,8 @@ pub fn main(args: &[&str]) -> bool {
     }
 }
 
-fn plane(args: &[&str]) -> bool {
+/// Runs one of the programs of the benches.
+fn program(name: &str, args: &[&str]) -> bool {
     let help = args.iter().any(|arg| matches!(*arg, "-h" | "--help"));
     if !help && !ready() {
         return false;
@@ -40,10 +43,11 @@ fn plane(args: &[&str]) -> bool {
     let mut all = vec![
         "run",
         "--quiet",
+        "--release",
         "--package",
         "handfast-benches",
         "--bin",
-        "plane",
+        name,
         "--",
     ];
     all.extend(args);

@@ -14,6 +14,7 @@ The project's own chores.
     cargo xtask test [LAYER]... [-- FILTER]   run the tests; every layer if none is named
     cargo xtask peers [--install]             say which foreign programs the tests can use, or install them
     cargo xtask bench plane [OPTION]...       measure the userspace plane beside another and the bare wire
+    cargo xtask bench handshakes [OPTION]...  measure what setups cost a responder, strongSwan's and ours
     cargo xtask tidy                          check the rules of the tree that no compiler knows
 
 `cargo xtask test --help` explains the layers.

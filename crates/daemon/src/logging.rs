@@ -65,9 +65,15 @@ fn filter(level: &str) -> Result<EnvFilter, String> {
 #[derive(Default)]
 pub struct EventLog {
     /// Ends with the SA, so there are never more than the engine has SAs.
-    spans: HashMap<SaId, Span>,
+    sas: HashMap<SaId, Logged>,
     children: HashMap<ChildId, SaId>,
-    connections: HashMap<SaId, String>,
+}
+
+/// What is known of an IKE SA.
+struct Logged {
+    span: Span,
+    connection: Option<String>,
+    children: Vec<ChildId>,
 }
 
 impl EventLog {
@@ -75,20 +81,40 @@ impl EventLog {
     pub fn event(&mut self, event: &Event) {
         self.span(event).in_scope(|| write(event));
         match event {
-            Event::ChildEstablished { sa, child, .. } => drop(self.children.insert(*child, *sa)),
-            Event::ChildGone { child, .. } => drop(self.children.remove(child)),
-            Event::IkeEstablished { sa, connection, .. } => drop(self.connections.insert(*sa, connection.clone())),
+            Event::ChildEstablished { sa, child, .. } => {
+                self.children.insert(*child, *sa);
+                self.known(*sa).children.push(*child);
+            }
+            Event::ChildGone { child, .. } => {
+                let owner = self.children.remove(child).and_then(|sa| self.sas.get_mut(&sa));
+                if let Some(owner) = owner {
+                    owner.children.retain(|c| c != child);
+                }
+            }
+            Event::IkeEstablished { sa, connection, .. } => self.known(*sa).connection = Some(connection.clone()),
             Event::IkeRekeyed { old, new } => {
-                let moved = self.children.values_mut().filter(|owner| *owner == old);
-                moved.for_each(|owner| *owner = *new);
+                let moved = self.sas.get_mut(old).map(|old| std::mem::take(&mut old.children));
+                for child in moved.unwrap_or_default() {
+                    self.children.insert(child, *new);
+                    self.known(*new).children.push(child);
+                }
             }
             Event::IkeGone { sa, .. } => {
-                self.spans.remove(sa);
-                self.connections.remove(sa);
-                self.children.retain(|_, owner| owner != sa);
+                for child in self.sas.remove(sa).map(|gone| gone.children).unwrap_or_default() {
+                    self.children.remove(&child);
+                }
             }
             _ => {}
         }
+    }
+
+    fn known(&mut self, sa: SaId) -> &mut Logged {
+        self.sas.entry(sa).or_insert_with(|| Logged {
+            // Not a matter of level: a span says whose fact it is, whatever is logged.
+            span: error_span!("ike_sa", sa = sa.0, connection = field::Empty),
+            connection: None,
+            children: Vec::new(),
+        })
     }
 
     fn span(&mut self, event: &Event) -> Span {
@@ -107,15 +133,13 @@ impl EventLog {
             _ => None,
         };
         let Some(sa) = sa else { return Span::none() };
-        // Not a matter of level: a span says whose fact it is, whatever is logged.
-        let new = || error_span!("ike_sa", sa = sa.0, connection = field::Empty);
-        let span = self.spans.entry(sa).or_insert_with(new).clone();
+        let span = self.known(sa).span.clone();
         match event {
             Event::IkeEstablished { connection, .. } => drop(span.record("connection", connection.as_str())),
             Event::IkeRekeyed { old, new } => {
-                if let Some(connection) = self.connections.get(old).cloned() {
+                if let Some(connection) = self.sas.get(old).and_then(|old| old.connection.clone()) {
                     span.record("connection", connection.as_str());
-                    self.connections.insert(*new, connection);
+                    self.known(*new).connection = Some(connection);
                 }
             }
             _ => {}

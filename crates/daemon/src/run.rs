@@ -24,7 +24,7 @@ use crate::net::udp::{UdpConfig, UdpSet};
 use crate::net::{DEFAULT_MARK, harden};
 use crate::reload::{self, Settings};
 use crate::runtime::core::Core;
-use crate::runtime::edges::Edges;
+use crate::runtime::edges::{Edges, PathMtus};
 use crate::runtime::traffic::Traffic;
 use crate::runtime::{now, until};
 use crate::tunnels;
@@ -84,6 +84,8 @@ struct Daemon {
     waiting: Waiting,
     log: EventLog,
     traffic: Traffic,
+    /// The next look at routes is one at all of them.
+    all_routes: bool,
     idle: bool,
 }
 
@@ -161,6 +163,7 @@ impl Daemon {
                 keylog,
                 mark,
                 events: vec![],
+                mtus: PathMtus::default(),
             },
             tun,
             watch: loaded.watch(),
@@ -171,6 +174,7 @@ impl Daemon {
             waiting: Waiting::default(),
             log: EventLog::default(),
             traffic: Traffic::default(),
+            all_routes: false,
             idle: false,
         })
     }
@@ -253,7 +257,8 @@ impl Daemon {
     async fn settle(&mut self) {
         if std::mem::take(&mut self.core.routes_changed) {
             let mtu = self.settings.daemon().mtu;
-            tunnels::follow(&self.core.plane, &mut self.routes, &self.tun, mtu).await;
+            let all = std::mem::take(&mut self.all_routes);
+            tunnels::follow(&mut self.core.plane, &mut self.routes, &self.tun, mtu, all).await;
         }
         for event in std::mem::take(&mut self.edges.events) {
             self.log.event(&event);
@@ -297,7 +302,7 @@ impl Daemon {
                 self.settings.take(fresh);
                 self.watch = self.settings.watch();
                 // The device's MTU may have changed.
-                self.core.routes_changed = true;
+                (self.core.routes_changed, self.all_routes) = (true, true);
                 self.feed(Input::Policy(self.settings.policy())).await;
             }
         }

@@ -2,10 +2,10 @@
 
 use std::net::IpAddr;
 
-use handfast_plane::UserspacePlane;
-use handfast_plane::op::OuterPath;
+use handfast_plane::{RouteChange, UserspacePlane};
 use handfast_wire::selector::TrafficSelector;
 
+use crate::net::NetError;
 use crate::net::routes::{Flow, Routes, TunnelRoute};
 use crate::net::subnet::Subnet;
 use crate::net::tun::Tun;
@@ -17,13 +17,15 @@ const TCP_AND_KIN: [u8; 6] = [0, 6, 17, 33, 132, 136];
 /// Below this the kernel takes IPv6 off a device (RFC 8200 section 5).
 const IPV6_MIN_MTU: usize = 1280;
 
-/// Makes routes and MTU what the installed children need.
-pub async fn follow(plane: &UserspacePlane, routes: &mut Routes, tun: &Tun, fixed_mtu: Option<u16>) {
-    let wanted = wanted(plane);
-    if let Err(error) = routes.apply(&wanted).await {
-        tracing::error!(%error, "routes into the tunnel could not be set");
+/// Makes routes and MTU what the installed children need. `all`: looks at all of them, whatever has changed.
+pub async fn follow(plane: &mut UserspacePlane, routes: &mut Routes, tun: &Tun, fixed_mtu: Option<u16>, all: bool) {
+    let changes = plane.take_route_changes();
+    if !changes.is_empty() || all {
+        if let Err(error) = follow_routes(plane, routes, changes, all).await {
+            tracing::error!(%error, "routes into the tunnel could not be set");
+        }
     }
-    let fits = plane.children().map(|c| c.inner_mtu).filter(|mtu| *mtu > 0).min();
+    let fits = plane.smallest_inner_mtu();
     let mtu = fixed_mtu.map(usize::from).or(fits.map(|mtu| mtu.max(IPV6_MIN_MTU)));
     if let Some(mtu) = mtu.and_then(|mtu| u16::try_from(mtu).ok())
         && let Err(error) = tun.set_mtu(mtu)
@@ -32,32 +34,62 @@ pub async fn follow(plane: &UserspacePlane, routes: &mut Routes, tun: &Tun, fixe
     }
 }
 
-fn wanted(plane: &UserspacePlane) -> Vec<TunnelRoute> {
-    let path = |child| plane.children().find(|c| c.child == child).map(|c| c.path);
-    let mut list = vec![];
-    for policy in plane.routes() {
-        let peer = path(policy.child).map(|p: OuterPath| p.remote);
-        let locals: Vec<Subnet> = policy.local.iter().flat_map(subnets).collect();
-        let pairs = policy
-            .local
-            .iter()
-            .flat_map(|l| policy.remote.iter().map(move |r| (l, r)));
-        for (local, remote) in pairs {
-            let Some(flow) = flow(local, remote) else { continue };
-            for remote in subnets(remote) {
-                let route = TunnelRoute {
-                    remote,
-                    locals: locals.clone(),
-                    peer,
-                    flow,
-                };
-                if !list.contains(&route) {
-                    list.push(route);
+async fn follow_routes(
+    plane: &UserspacePlane,
+    routes: &mut Routes,
+    changes: Vec<RouteChange>,
+    all: bool,
+) -> Result<(), NetError> {
+    let (mut added, mut removed) = (Vec::new(), Vec::new());
+    let mut few = !all;
+    for change in changes {
+        match change {
+            RouteChange::Installed(child) => {
+                if let Some(policy) = plane.route(child) {
+                    routes_of(policy.local, policy.remote, Some(policy.peer), &mut added);
+                } else {
+                    // It is gone again, and what it wanted is unknown.
+                    few = false;
                 }
+            }
+            RouteChange::Removed { local, remote } => routes_of(&local, &remote, None, &mut removed),
+            RouteChange::Moved(child) => {
+                let inside = |ts: &TrafficSelector, peer| ts.start <= peer && peer <= ts.end;
+                let policy = plane.route(child);
+                few &= !policy.is_some_and(|policy| policy.remote.iter().any(|ts| inside(ts, policy.peer)));
+            }
+            RouteChange::Many => few = false,
+        }
+    }
+    if few && routes.change(&added, &removed).await? {
+        return Ok(());
+    }
+    let mut wanted = Vec::new();
+    for policy in plane.routes() {
+        routes_of(policy.local, policy.remote, Some(policy.peer), &mut wanted);
+    }
+    routes.apply(&wanted).await
+}
+
+/// The routes that one child needs.
+fn routes_of(local: &[TrafficSelector], remote: &[TrafficSelector], peer: Option<IpAddr>, list: &mut Vec<TunnelRoute>) {
+    let locals: Vec<Subnet> = local.iter().flat_map(subnets).collect();
+    let from = list.len();
+    for (local, remote) in local.iter().flat_map(|l| remote.iter().map(move |r| (l, r))) {
+        let Some(flow) = flow(local, remote) else { continue };
+        for remote in subnets(remote) {
+            let route = TunnelRoute {
+                remote,
+                locals: locals.clone(),
+                peer,
+                flow,
+            };
+            // Each of a child's own once.
+            if !list.get(from..).is_some_and(|own| own.contains(&route)) {
+                list.push(route);
             }
         }
     }
-    list
 }
 
 /// The packets between two selectors, as far as the kernel can tell them apart: not by types of ICMP. `None` if there are

@@ -11,7 +11,9 @@ mod test_sa;
 mod userspace;
 
 pub use null::{Installed, NullPlane};
-pub use userspace::{Batch, ChildView, DropReason, Early, Inbound, Outbound, PolicyView, Run, UserspacePlane};
+pub use userspace::{
+    Batch, ChildView, DropReason, Early, Inbound, Outbound, PolicyView, RouteChange, Run, UserspacePlane,
+};
 
 use op::{PlaneEvent, PlaneOp, PlaneReply};
 

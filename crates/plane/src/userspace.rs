@@ -15,7 +15,8 @@ mod meter;
 mod outbound;
 mod policy;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::net::IpAddr;
 
 use handfast_crypto::provider::Provider;
 use handfast_esp::transport::Fragments;
@@ -40,10 +41,14 @@ pub struct UserspacePlane {
     provider: &'static Provider,
     /// Children by slot. A slot that is empty is used again.
     children: Vec<Option<Child>>,
+    /// The empty ones.
+    free: Vec<usize>,
     slots: HashMap<ChildId, usize>,
     /// Slots by our SPI.
     spis: HashMap<u32, usize>,
     policy: Policy,
+    mtus: Mtus,
+    changes: Vec<RouteChange>,
     events: VecDeque<PlaneEvent>,
     /// What came before its SA was there.
     early: Waiting,
@@ -79,10 +84,54 @@ pub struct ChildView<'a> {
 pub struct PolicyView<'a> {
     /// Which child.
     pub child: ChildId,
+    /// The peer's outer address.
+    pub peer: IpAddr,
     /// Addresses on our side.
     pub local: &'a [TrafficSelector],
     /// Addresses on the peer's side.
     pub remote: &'a [TrafficSelector],
+}
+
+/// What has changed in that from which routes are made.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum RouteChange {
+    /// An outbound SA is installed.
+    Installed(ChildId),
+    /// One is no more; these were its selectors.
+    Removed {
+        /// Addresses on our side.
+        local: Vec<TrafficSelector>,
+        /// Addresses on the peer's side.
+        remote: Vec<TrafficSelector>,
+    },
+    /// A child has another path.
+    Moved(ChildId),
+    /// More than are kept.
+    Many,
+}
+
+/// Changes kept for whoever makes routes; there may be nobody.
+const MAX_CHANGES: usize = 4096;
+
+/// How many children have which inner MTU.
+#[derive(Default)]
+struct Mtus(BTreeMap<usize, usize>);
+
+impl Mtus {
+    fn add(&mut self, mtu: usize) {
+        if mtu > 0 {
+            *self.0.entry(mtu).or_default() += 1;
+        }
+    }
+
+    fn remove(&mut self, mtu: usize) {
+        if let Some(count) = self.0.get_mut(&mtu) {
+            *count -= 1;
+            if *count == 0 {
+                self.0.remove(&mtu);
+            }
+        }
+    }
 }
 
 impl UserspacePlane {
@@ -91,9 +140,12 @@ impl UserspacePlane {
         Self {
             provider,
             children: Vec::new(),
+            free: Vec::new(),
             slots: HashMap::new(),
             spis: HashMap::new(),
             policy: Policy::default(),
+            mtus: Mtus::default(),
+            changes: Vec::new(),
             events: VecDeque::new(),
             early: Waiting::default(),
             scratch: Vec::new(),
@@ -118,11 +170,42 @@ impl UserspacePlane {
         self.children.iter().flatten().filter_map(Child::policy)
     }
 
+    /// The selectors of a child's outbound SA, if one is installed.
+    pub fn route(&self, child: ChildId) -> Option<PolicyView<'_>> {
+        self.child(child)?.policy()
+    }
+
+    /// A child of which something is installed.
+    pub fn view(&self, child: ChildId) -> Option<ChildView<'_>> {
+        self.child(child).map(Child::view)
+    }
+
+    /// What has changed in [`routes`](Self::routes) since this was last asked, in order.
+    pub fn take_route_changes(&mut self) -> Vec<RouteChange> {
+        core::mem::take(&mut self.changes)
+    }
+
+    /// The smallest inner MTU of all children that have an outbound SA.
+    pub fn smallest_inner_mtu(&self) -> Option<usize> {
+        self.mtus.0.keys().next().copied()
+    }
+
+    fn changed(&mut self, change: RouteChange) {
+        if self.changes.len() >= MAX_CHANGES {
+            self.changes.clear();
+            self.changes.push(RouteChange::Many);
+        }
+        self.changes.push(change);
+    }
+
+    fn child(&self, child: ChildId) -> Option<&Child> {
+        self.children.get(*self.slots.get(&child)?)?.as_ref()
+    }
+
     /// The largest outer packet that the path of a child carries; 1500 until it is told. Returns whether there is
     /// such a child.
     pub fn set_path_mtu(&mut self, child: ChildId, mtu: usize) -> bool {
-        let child = self.child_mut(child);
-        child.map(|child| child.set_path_mtu(mtu)).is_some()
+        self.with_mtu(child, |child| child.set_path_mtu(mtu))
     }
 
     fn child_mut(&mut self, child: ChildId) -> Option<&mut Child> {

@@ -3,7 +3,7 @@
 //! Its laws: the same change twice is one change; an IKE SA takes its children with it, but not those that moved to its
 //! successor before; what ends that is not there is no error; a child needs its IKE SA.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::delta::{ChildFacts, DownFacts, FORMAT_VERSION, IkeSaFacts, SaDelta, SaId};
 use crate::snapshot::{IkeSaEntry, SaSnapshot};
@@ -12,15 +12,17 @@ use crate::{SaStore, StoreError};
 /// Keeps facts until the process ends.
 #[derive(Clone, Default, Debug)]
 pub struct MemoryStore {
-    ike_sas: BTreeMap<SaId, Entry>,
-    children: BTreeMap<u64, ChildFacts>,
+    // Boxed, since a tree has up to twice as many places as entries.
+    ike_sas: BTreeMap<SaId, Box<Entry>>,
+    children: BTreeMap<u64, Box<ChildFacts>>,
     down: BTreeMap<String, DownFacts>,
 }
 
 #[derive(Clone, Debug)]
 struct Entry {
     facts: IkeSaFacts,
-    children: BTreeSet<u64>,
+    /// In ascending order.
+    children: Vec<u64>,
 }
 
 impl MemoryStore {
@@ -89,10 +91,10 @@ impl MemoryStore {
             None => {
                 self.ike_sas.insert(
                     facts.id,
-                    Entry {
+                    Box::new(Entry {
                         facts,
-                        children: BTreeSet::new(),
-                    },
+                        children: Vec::new(),
+                    }),
                 );
             }
         }
@@ -100,19 +102,22 @@ impl MemoryStore {
 
     fn upsert_child(&mut self, facts: ChildFacts) {
         let (id, ike) = (facts.id, facts.ike);
-        if let Some(before) = self.children.insert(id, facts)
+        if let Some(before) = self.children.insert(id, Box::new(facts))
             && before.ike != ike
         {
             self.detach(before.ike, id);
         }
         if let Some(entry) = self.ike_sas.get_mut(&ike) {
-            entry.children.insert(id);
+            if let Err(at) = entry.children.binary_search(&id) {
+                entry.children.reserve_exact(1);
+                entry.children.insert(at, id);
+            }
         }
     }
 
     fn detach(&mut self, ike: SaId, child: u64) {
         if let Some(entry) = self.ike_sas.get_mut(&ike) {
-            entry.children.remove(&child);
+            entry.children.retain(|id| *id != child);
         }
     }
 }
@@ -125,13 +130,13 @@ impl SaStore for MemoryStore {
     }
 
     fn snapshot(&self) -> SaSnapshot {
-        let entry = |entry: &Entry| IkeSaEntry {
+        let entry = |entry: &Box<Entry>| IkeSaEntry {
             facts: entry.facts.clone(),
             children: entry
                 .children
                 .iter()
                 .filter_map(|id| self.children.get(id))
-                .cloned()
+                .map(|child| (**child).clone())
                 .collect(),
         };
         SaSnapshot {

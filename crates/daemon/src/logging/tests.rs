@@ -36,7 +36,7 @@ fn events_of_an_sa_are_in_its_span() {
         log.event(&Event::ConnectionUp {
             connection: "office".into(),
         });
-        assert!(log.spans.is_empty() && log.children.is_empty());
+        assert!(log.sas.is_empty() && log.children.is_empty());
     });
     let span = |line: usize| &lines[line]["span"];
     assert_eq!(span(0)["sa"], 7);

@@ -9,7 +9,7 @@ use handfast_engine::output::TransmitKind;
 use handfast_engine::policy::Policy;
 use handfast_engine::refusal::Cause;
 use handfast_engine::{Answer, Engine, EngineConfig, Event, Input, Instant, Output, Question, Ticket, Transmit};
-use handfast_plane::op::{OuterPath, PlaneOp, PlaneReply};
+use handfast_plane::op::{ChildId, OuterPath, PlaneOp, PlaneReply};
 use handfast_plane::{Plane, UserspacePlane};
 use handfast_store::refusals::Refusals;
 use handfast_store::status::{Status, TrafficCounters, status};
@@ -153,7 +153,10 @@ impl Core {
     }
 
     fn apply(&mut self, op: PlaneOp, around: &mut impl Surroundings) -> PlaneReply {
-        self.routes_changed |= !matches!(op, PlaneOp::Query(_) | PlaneOp::Expect(_) | PlaneOp::Unexpect(_));
+        self.routes_changed |= matches!(
+            op,
+            PlaneOp::InstallOutbound(_) | PlaneOp::RemoveOutbound(_) | PlaneOp::UpdatePath(..)
+        );
         let mtu = match &op {
             PlaneOp::InstallOutbound(sa) => Some((sa.child, around.path_mtu(&sa.path))),
             _ => None,
@@ -168,15 +171,12 @@ impl Core {
     /// The status document.
     pub fn status(&self, now: Instant) -> Status {
         let counters = |id: u64| {
-            self.plane
-                .children()
-                .find(|c| c.child.0 == id)
-                .map(|c| TrafficCounters {
-                    bytes_in: c.counters.bytes_in,
-                    bytes_out: c.counters.bytes_out,
-                    packets_in: c.counters.packets_in,
-                    packets_out: c.counters.packets_out,
-                })
+            self.plane.view(ChildId(id)).map(|c| TrafficCounters {
+                bytes_in: c.counters.bytes_in,
+                bytes_out: c.counters.bytes_out,
+                packets_in: c.counters.packets_in,
+                packets_out: c.counters.packets_out,
+            })
         };
         let mut status = status(&self.store.snapshot(), now.as_millis(), &counters);
         status.refusals = self.refusals.status(now.as_millis());

@@ -1,7 +1,9 @@
 //! The network edges of a daemon: what leaves, and how.
 
+use std::collections::HashMap;
 use std::io::ErrorKind;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
 
 use handfast_engine::event::KeyLog;
 use handfast_engine::output::TransmitKind;
@@ -71,6 +73,30 @@ pub struct Edges {
     pub mark: u32,
     /// Events not yet reported.
     pub events: Vec<Event>,
+    /// What the kernel has just said of paths.
+    pub mtus: PathMtus,
+}
+
+/// Path MTUs by both ends. To ask takes six system calls, and many SAs of one peer may come at once.
+#[derive(Debug, Default)]
+pub struct PathMtus {
+    known: HashMap<(IpAddr, IpAddr), usize>,
+    since: Option<Instant>,
+}
+
+/// How long they are believed.
+const PATH_MTU_LIFE: Duration = Duration::from_secs(1);
+/// How many are kept.
+const PATH_MTUS: usize = 1024;
+
+impl PathMtus {
+    fn get(&mut self, ends: (IpAddr, IpAddr), ask: impl FnOnce() -> usize) -> usize {
+        if self.since.is_none_or(|since| since.elapsed() >= PATH_MTU_LIFE) || self.known.len() >= PATH_MTUS {
+            self.known.clear();
+            self.since = Some(Instant::now());
+        }
+        *self.known.entry(ends).or_insert_with(ask)
+    }
 }
 
 impl Surroundings for Edges {
@@ -99,6 +125,9 @@ impl Surroundings for Edges {
     }
 
     fn path_mtu(&mut self, path: &OuterPath) -> usize {
-        net::path_mtu(Some(path.local), path.remote, self.mark).map_or(USUAL_MTU, |mtu| mtu as usize)
+        let mark = self.mark;
+        self.mtus.get((path.local, path.remote), || {
+            net::path_mtu(Some(path.local), path.remote, mark).map_or(USUAL_MTU, |mtu| mtu as usize)
+        })
     }
 }

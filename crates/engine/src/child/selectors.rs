@@ -32,6 +32,8 @@ pub(crate) fn narrow(ours: &[TrafficSelector], theirs: &[TrafficSelector]) -> Ve
             both.push(common);
         }
     }
+    // They stay as long as the SA.
+    both.shrink_to_fit();
     both
 }
 

@@ -1,6 +1,6 @@
 //! Keeps the connections that should be up, up: attempts, back-off, and what is told of them.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,7 +44,7 @@ struct Entry {
     /// Its settings changed: it is begun anew as soon as what stands of it is gone.
     renew: bool,
     attempts: u32,
-    sas: Vec<SaId>,
+    sas: BTreeSet<SaId>,
     /// When it last came up.
     up_since: Instant,
 }
@@ -108,7 +108,7 @@ impl Supervisor {
                 phase: Phase::Idle,
                 renew: false,
                 attempts: 0,
-                sas: vec![],
+                sas: BTreeSet::new(),
                 up_since: cx.now,
             };
             if wanted {
@@ -176,7 +176,7 @@ impl Supervisor {
         entry.wanted = false;
         entry.renew = false;
         timers.set(Owner::Connection(entry.key), None);
-        let mut sas = entry.sas.clone();
+        let mut sas: Vec<SaId> = entry.sas.iter().copied().collect();
         if let Phase::Connecting(sa) = entry.phase {
             sas.push(sa);
         }
@@ -235,9 +235,7 @@ impl Supervisor {
     /// An SA of this connection carries traffic.
     pub fn established(&mut self, cx: &mut Context, timers: &mut Timers, name: &str, sa: SaId) {
         let Some(entry) = self.named(name) else { return };
-        if !entry.sas.contains(&sa) {
-            entry.sas.push(sa);
-        }
+        entry.sas.insert(sa);
         timers.set(Owner::Connection(entry.key), None);
         if !matches!(entry.phase, Phase::Up) {
             entry.phase = Phase::Up;
@@ -253,13 +251,15 @@ impl Supervisor {
     /// An SA of this connection was replaced by another.
     pub fn succeeded(&mut self, name: &str, old: SaId, new: SaId) {
         let Some(entry) = self.named(name) else { return };
-        entry.sas.iter_mut().filter(|s| **s == old).for_each(|s| *s = new);
+        if entry.sas.remove(&old) {
+            entry.sas.insert(new);
+        }
     }
 
     /// An SA of this connection is gone or going.
     pub fn lost(&mut self, cx: &mut Context, timers: &mut Timers, name: &str, sa: SaId, reason: &str) {
         let Some(entry) = self.named(name) else { return };
-        entry.sas.retain(|s| *s != sa);
+        entry.sas.remove(&sa);
         let concerns = match entry.phase {
             Phase::Connecting(current) => current == sa,
             Phase::Up => entry.sas.is_empty(),

@@ -60,7 +60,9 @@ impl IkeSa {
             Err(both) => (both.0, Some(both.1)),
         };
         self.state = state;
-        if let Some(connection) = self.state.connection() {
+        if let Some(connection) = self.state.connection()
+            && self.connection.as_deref() != Some(&connection.name)
+        {
             self.connection = Some(connection.name.clone());
         }
         if let Some(refusal) = refusal {

@@ -1,6 +1,7 @@
 //! Which SAs belong to a connection, to a pair of identities or to a child, without looking at all of them.
 
 use std::collections::{BTreeSet, HashMap};
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 use handfast_auth::identity::{Identity, IdentityPattern};
@@ -19,6 +20,45 @@ pub(crate) struct Index {
     names: HashMap<String, BTreeSet<usize>>,
     /// By whom an SA is between, as text.
     pairs: HashMap<String, BTreeSet<usize>>,
+    /// By connection and proven peer, as a hash: two that share one by chance are told apart by whoever looks.
+    peers: HashMap<u64, Few>,
+    /// Of a name, those that we began and that are not up.
+    attempts: HashMap<String, BTreeSet<usize>>,
+    hasher: RandomState,
+}
+
+/// Slots, usually one.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Few {
+    One(usize),
+    More(BTreeSet<usize>),
+}
+
+impl Few {
+    fn insert(&mut self, slot: usize) {
+        match self {
+            Self::One(one) => *self = Self::More([*one, slot].into()),
+            Self::More(more) => drop(more.insert(slot)),
+        }
+    }
+
+    /// Whether it is empty then.
+    fn remove(&mut self, slot: usize) -> bool {
+        match self {
+            Self::One(one) => *one == slot,
+            Self::More(more) => {
+                more.remove(&slot);
+                more.is_empty()
+            }
+        }
+    }
+
+    fn to_vec(&self) -> Vec<usize> {
+        match self {
+            Self::One(one) => vec![*one],
+            Self::More(more) => more.iter().copied().collect(),
+        }
+    }
 }
 
 /// What an SA is found by now; kept with it.
@@ -28,6 +68,12 @@ pub(crate) struct Filed {
     name: Option<String>,
     connection: Option<Arc<Connection>>,
     children: Vec<ChildId>,
+    peer: Option<u64>,
+    attempt: bool,
+}
+
+fn is_attempt(ike: &IkeSa) -> bool {
+    ike.sa.initiator && ike.connection.is_some() && !ike.state.is_up()
 }
 
 fn pair(local: &Identity, remote: &IdentityPattern) -> String {
@@ -37,7 +83,30 @@ fn pair(local: &Identity, remote: &IdentityPattern) -> String {
 impl Index {
     /// Brings what is known of an SA up to date.
     pub fn file(&mut self, slot: usize, ike: &mut IkeSa) {
+        let attempt = is_attempt(ike);
         let filed = &mut ike.filed;
+        if filed.attempt && (!attempt || filed.name != ike.connection) {
+            remove(&mut self.attempts, filed.name.as_deref(), slot);
+            filed.attempt = false;
+        }
+        if attempt
+            && !filed.attempt
+            && let Some(name) = &ike.connection
+        {
+            self.attempts.entry(name.clone()).or_default().insert(slot);
+            filed.attempt = true;
+        }
+        // Whom an SA is with does not change once it is proven.
+        let peer = ike.state.peer().zip(ike.connection.as_deref());
+        if filed.peer.is_some() != peer.is_some() {
+            self.forget_peer(slot, filed.peer.take());
+            if let Some((peer, name)) = peer {
+                let key = self.key(name, peer);
+                let few = self.peers.entry(key);
+                few.and_modify(|few| few.insert(slot)).or_insert(Few::One(slot));
+                filed.peer = Some(key);
+            }
+        }
         if filed.id != Some(ike.sa.id) {
             filed.id = Some(ike.sa.id);
             self.ids.insert(ike.sa.id, slot);
@@ -83,9 +152,25 @@ impl Index {
             self.ids.remove(&id);
         }
         remove(&mut self.names, filed.name.as_deref(), slot);
+        if filed.attempt {
+            remove(&mut self.attempts, filed.name.as_deref(), slot);
+        }
+        self.forget_peer(slot, filed.peer);
         let pair = filed.connection.as_ref().map(|c| pair(&c.local_id, &c.remote_id));
         remove(&mut self.pairs, pair.as_deref(), slot);
         self.forget_children(slot, &filed.children);
+    }
+
+    fn forget_peer(&mut self, slot: usize, key: Option<u64>) {
+        if let Some(key) = key
+            && self.peers.get_mut(&key).is_some_and(|few| few.remove(slot))
+        {
+            self.peers.remove(&key);
+        }
+    }
+
+    fn key(&self, connection: &str, peer: &str) -> u64 {
+        self.hasher.hash_one((connection, peer))
     }
 
     /// Unless another SA has taken them over.
@@ -112,19 +197,47 @@ impl Index {
         self.names.get(name).into_iter().flatten().copied().collect()
     }
 
+    /// Whether a connection has an SA.
+    pub fn has_connection(&self, name: &str) -> bool {
+        self.names.contains_key(name)
+    }
+
+    /// The slots of those of a connection's SAs that we began and that are not up.
+    pub fn attempts(&self, name: &str) -> Vec<usize> {
+        self.attempts.get(name).into_iter().flatten().copied().collect()
+    }
+
+    /// The slots of a connection's SAs with a proven peer, and perhaps others.
+    pub fn of_peer(&self, connection: &str, peer: &str) -> Vec<usize> {
+        let few = self.peers.get(&self.key(connection, peer));
+        few.map(Few::to_vec).unwrap_or_default()
+    }
+
     /// Whether there is an SA between these two.
     pub fn has_pair(&self, local: &Identity, remote: &IdentityPattern) -> bool {
         self.pairs.contains_key(&pair(local, remote))
     }
 
     /// How many entries there are of each kind.
-    pub fn sizes(&self) -> [usize; 4] {
-        [self.ids.len(), self.children.len(), self.names.len(), self.pairs.len()]
+    pub fn sizes(&self) -> [usize; 6] {
+        let by_name = [self.names.len(), self.pairs.len(), self.attempts.len()];
+        let [names, pairs, attempts] = by_name;
+        [
+            self.ids.len(),
+            self.children.len(),
+            names,
+            pairs,
+            attempts,
+            self.peers.len(),
+        ]
     }
 
     /// Whether a look at all SAs finds the same, and nothing else is here.
     pub fn agrees(&self, sas: &Slab<IkeSa>) -> bool {
-        let mut scan = Self::default();
+        let mut scan = Self {
+            hasher: self.hasher.clone(),
+            ..Self::default()
+        };
         for (slot, ike) in sas {
             scan.ids.insert(ike.sa.id, slot);
             if let Some(name) = &ike.connection {
@@ -137,9 +250,19 @@ impl Index {
             ike.state.each_child(&mut |child| {
                 scan.children.insert(child, slot);
             });
+            if let Some((peer, name)) = ike.state.peer().zip(ike.connection.as_deref()) {
+                let few = scan.peers.entry(scan.hasher.hash_one((name, peer)));
+                few.and_modify(|few| few.insert(slot)).or_insert(Few::One(slot));
+            }
+            if let (true, Some(name)) = (is_attempt(ike), &ike.connection) {
+                scan.attempts.entry(name.clone()).or_default().insert(slot);
+            }
         }
+        let peers =
+            |of: &Self| -> HashMap<u64, Vec<usize>> { of.peers.iter().map(|(k, few)| (*k, few.to_vec())).collect() };
         let equal = (&self.ids, &self.children) == (&scan.ids, &scan.children);
-        equal && (&self.names, &self.pairs) == (&scan.names, &scan.pairs)
+        let named = (&self.names, &self.pairs, &self.attempts) == (&scan.names, &scan.pairs, &scan.attempts);
+        equal && named && peers(self) == peers(&scan)
     }
 }
 

@@ -204,10 +204,7 @@ impl Machine {
 
     /// The peer's proven identity.
     pub fn peer(&self) -> Option<&str> {
-        match self {
-            Self::V1(s) => s.peer(),
-            Self::V2(_) => None,
-        }
+        each!(self, s => s.peer())
     }
 
     pub fn is_half_open(&self) -> bool {

@@ -274,8 +274,8 @@ impl Engine {
         // It must be the only SA between the two identities, whatever connection another belongs to (RFC 7296
         // section 2.4).
         let wanted = &attempt.connection;
-        let alone = self.index.of_connection(&wanted.name).is_empty()
-            && !self.index.has_pair(&wanted.local_id, &wanted.remote_id);
+        let alone =
+            !self.index.has_connection(&wanted.name) && !self.index.has_pair(&wanted.local_id, &wanted.remote_id);
         let path = Path::new(attempt.local, attempt.remote);
         let version = attempt.connection.versions.begins();
         let Some(slot) = self.insert(version, path, true, Spi::ZERO) else {
@@ -371,7 +371,7 @@ impl Engine {
         let Some(ike) = self.sas.get_mut(fresh) else { return };
         let Some(older) = ike.older.take() else { return };
         let began = ike.sa.created;
-        for slot in self.index.of_connection(&older.connection) {
+        for slot in self.index.of_peer(&older.connection, &older.peer) {
             let is_older = |s: &IkeSa| s.state.is_with(&older.connection, &older.peer, began);
             if slot == fresh || !self.sas.get(slot).is_some_and(is_older) {
                 continue;
@@ -423,7 +423,7 @@ impl Engine {
     /// gone on to IKE_AUTH stays, and no longer says that it is the only one.
     fn give_way(&mut self, up: usize, connection: Option<&str>) {
         let Some(connection) = connection else { return };
-        let slots = self.index.of_connection(connection);
+        let slots = self.index.attempts(connection);
         for slot in slots.into_iter().filter(|slot| *slot != up) {
             if let Some(ike) = self.sas.get_mut(slot) {
                 ike.sa.initial_contact = false;

@@ -20,7 +20,7 @@ impl Engine {
             let ike = self.sas.get(*other).filter(|s| s.sa.slot != slot);
             ike.is_some_and(|s| s.state.peer() == Some(&peer) && s.state.stands_v1().is_some())
         };
-        let others: Vec<usize> = self.index.of_connection(&name).into_iter().filter(stands).collect();
+        let others: Vec<usize> = self.index.of_peer(&name, &peer).into_iter().filter(stands).collect();
         // Two that both sides began at the same time have crossed. Both keep the one with the larger cookie, so that they
         // agree; what stood before is older.
         let crossed = |s: &super::IkeSa| s.state.stands_v1().is_some_and(|since| since >= began);

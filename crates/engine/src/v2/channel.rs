@@ -2,7 +2,7 @@
 //! both sides can (RFC 7383).
 
 use handfast_crypto::proposal::IkeSuite;
-use handfast_crypto::provider::{CryptoError, PrfAlgorithm, Protect, Provider};
+use handfast_crypto::provider::{CryptoError, PrfAlgorithm, Protect, ProtectAlgorithm, Provider};
 use handfast_crypto::schedule::v2::{IkeKeys, ike_keys, skeyseed, skeyseed_rekey};
 use handfast_crypto::secret::Secret;
 use handfast_wire::header::{HEADER_LEN, PayloadType, Spi};
@@ -16,12 +16,16 @@ use crate::v2::fragments::{Collector, Position};
 use crate::v2::message::Envelope;
 
 /// Keys of an IKE SA, and its two directions.
+///
+/// A keyed cipher is several times as large as its key and quickly made, and most SAs are idle: there is one only while a
+/// message is at hand.
 pub(crate) struct Channel {
     pub suite: IkeSuite,
     pub prf: &'static dyn PrfAlgorithm,
     pub keys: IkeKeys,
-    outbound: Box<dyn Protect>,
-    inbound: Box<dyn Protect>,
+    cipher: &'static dyn ProtectAlgorithm,
+    /// We send with the original initiator's keys.
+    initiator: bool,
     /// Makes each outbound IV unique for the key.
     counter: u64,
     fragmentation: Option<Fragmentation>,
@@ -53,6 +57,21 @@ pub(crate) enum Arrived {
     Part,
     /// Nothing, and why.
     Nothing(&'static str),
+}
+
+/// Octets with padding and pad length.
+fn padded(inner: usize, block: usize) -> usize {
+    (inner + 1).next_multiple_of(block)
+}
+
+fn pad(inner: &[u8], block: usize) -> Result<Vec<u8>, CryptoError> {
+    let length = padded(inner.len(), block);
+    let padding = length - inner.len() - 1;
+    let mut plain = Vec::with_capacity(length);
+    plain.extend_from_slice(inner);
+    plain.resize(inner.len() + padding, 0);
+    plain.push(u8::try_from(padding).map_err(|_| CryptoError::Length)?);
+    Ok(plain)
 }
 
 /// The largest message that one datagram holds, with its marker, in IPv4 or IPv6.
@@ -103,22 +122,30 @@ impl Channel {
         seed: &Secret,
     ) -> Result<Self, CryptoError> {
         let prf = provider.prf(suite.prf).ok_or(CryptoError::Unsupported)?;
-        let protect = provider
+        let cipher = provider
             .protect(suite.encr, suite.integ)
             .ok_or(CryptoError::Unsupported)?;
-        let keys = ike_keys(prf, protect, seed, ni, nr, &spi_i.0, &spi_r.0)?;
-        let of_i = protect.key(keys.sk_ei.as_bytes(), keys.sk_ai.as_bytes())?;
-        let of_r = protect.key(keys.sk_er.as_bytes(), keys.sk_ar.as_bytes())?;
-        let (outbound, inbound) = if initiator { (of_i, of_r) } else { (of_r, of_i) };
+        let keys = ike_keys(prf, cipher, seed, ni, nr, &spi_i.0, &spi_r.0)?;
         Ok(Self {
             suite,
             prf,
             keys,
-            outbound,
-            inbound,
+            cipher,
+            initiator,
             counter: 0,
             fragmentation: None,
         })
+    }
+
+    /// The keyed cipher of one side's messages.
+    fn keyed(&self, initiators: bool) -> Result<Box<dyn Protect>, CryptoError> {
+        let keys = &self.keys;
+        let (encr, integ) = if initiators {
+            (&keys.sk_ei, &keys.sk_ai)
+        } else {
+            (&keys.sk_er, &keys.sk_ar)
+        };
+        self.cipher.key(encr.as_bytes(), integ.as_bytes())
     }
 
     /// Both sides support fragmentation: messages larger than this leave in fragments.
@@ -153,54 +180,42 @@ impl Channel {
     /// A message with these payloads in its SK payload, or in SKF payloads if it is too large for one datagram.
     pub fn seal(&mut self, envelope: &Envelope, chain: &PayloadChain) -> Result<Datagrams, CryptoError> {
         let inner = chain.bytes();
-        let (iv, icv) = (self.outbound.iv_len(), self.outbound.icv_len());
+        let outbound = &*self.keyed(self.initiator)?;
+        let (iv, icv) = (outbound.iv_len(), outbound.icv_len());
+        let block = outbound.block_len().max(1);
         let largest = self.fragmentation.as_ref().map_or(MAX_DATAGRAM, |f| f.largest);
-        let whole = HEADER_LEN + GENERIC_HEADER_LEN + iv + self.padded(inner.len()) + icv;
+        let whole = HEADER_LEN + GENERIC_HEADER_LEN + iv + padded(inner.len(), block) + icv;
         if whole <= largest {
-            let plain = self.pad(inner)?;
+            let plain = pad(inner, block)?;
             let (packet, header_len) = v2::sk_frame(envelope.header(), chain.first(), iv, &plain, icv);
-            return self.protect(packet, header_len).map(Datagrams::from);
+            return self.protect(outbound, packet, header_len).map(Datagrams::from);
         }
         if self.fragmentation.is_none() {
             return Err(CryptoError::Length);
         }
         let room = largest.saturating_sub(HEADER_LEN + GENERIC_HEADER_LEN + SKF_NUMBERS + iv + icv);
         // The last octet of each is the pad length.
-        let piece = (room - room % self.block()).saturating_sub(1).max(1);
+        let piece = (room - room % block).saturating_sub(1).max(1);
         let pieces: Vec<&[u8]> = inner.chunks(piece).collect();
         let total = u16::try_from(pieces.len()).map_err(|_| CryptoError::Length)?;
         let mut list = Vec::with_capacity(pieces.len());
         for (number, piece) in (1..=total).zip(pieces) {
             let first = if number == 1 { chain.first() } else { PayloadType::NONE };
-            let plain = self.pad(piece)?;
+            let plain = pad(piece, block)?;
             let (packet, header_len) = v2::skf_frame(envelope.header(), first, number, total, iv, &plain, icv);
-            list.push(self.protect(packet, header_len)?);
+            list.push(self.protect(outbound, packet, header_len)?);
         }
         Ok(Datagrams::fragments(list))
     }
 
-    fn block(&self) -> usize {
-        self.outbound.block_len().max(1)
-    }
-
-    /// Octets with padding and pad length.
-    fn padded(&self, inner: usize) -> usize {
-        (inner + 1).next_multiple_of(self.block())
-    }
-
-    fn pad(&self, inner: &[u8]) -> Result<Vec<u8>, CryptoError> {
-        let length = self.padded(inner.len());
-        let padding = length - inner.len() - 1;
-        let mut plain = Vec::with_capacity(length);
-        plain.extend_from_slice(inner);
-        plain.resize(inner.len() + padding, 0);
-        plain.push(u8::try_from(padding).map_err(|_| CryptoError::Length)?);
-        Ok(plain)
-    }
-
-    fn protect(&mut self, mut packet: Vec<u8>, header_len: usize) -> Result<Vec<u8>, CryptoError> {
+    fn protect(
+        &mut self,
+        outbound: &dyn Protect,
+        mut packet: Vec<u8>,
+        header_len: usize,
+    ) -> Result<Vec<u8>, CryptoError> {
         self.counter = self.counter.checked_add(1).ok_or(CryptoError::Exhausted)?;
-        self.outbound.seal(&mut packet, header_len, self.counter, None)?;
+        outbound.seal(&mut packet, header_len, self.counter, None)?;
         Ok(packet)
     }
 
@@ -281,7 +296,8 @@ impl Channel {
     fn decrypt(&self, message: &Message<'_>, sealed: usize) -> Option<Vec<u8>> {
         let header_len = message.bytes.len().checked_sub(sealed)?;
         let mut packet = message.bytes.to_vec();
-        let plain = self.inbound.open(&mut packet, header_len, None).ok()?;
+        let inbound = self.keyed(!self.initiator).ok()?;
+        let plain = inbound.open(&mut packet, header_len, None).ok()?;
         let (padding, rest) = plain.split_last()?;
         let inner = rest.get(..rest.len().checked_sub(usize::from(*padding))?)?;
         Some(inner.to_vec())

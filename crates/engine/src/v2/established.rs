@@ -55,15 +55,15 @@ pub(crate) struct Established {
     /// Counters are being asked, before a probe.
     query: Option<(Ticket, usize)>,
     /// A CREATE_CHILD_SA of the peer that waits for keys or the plane.
-    pub incoming: Option<Incoming>,
+    pub incoming: Option<Box<Incoming>>,
     /// An IKE rekey of the peer that waits for keys.
-    pub incoming_ike: Option<rekey_ike_responder::Incoming>,
+    pub incoming_ike: Option<Box<rekey_ike_responder::Incoming>>,
     /// Where a rekey of this SA stands.
     pub succession: Succession,
     /// When this SA is to be replaced.
     pub ike_rekey_at: Option<Instant>,
     /// The peer's new child for the child that we are replacing too.
-    pub rival: Option<Rival>,
+    pub rival: Option<Box<Rival>>,
     /// Outbound SAs that the plane was asked to install after our answer.
     pub outbound: Vec<(Ticket, ChildId)>,
     /// Children that the plane did not take, until the peer has confirmed that they are gone.
@@ -150,7 +150,7 @@ impl Established {
 
     /// Takes all children out of plane and store.
     pub fn forget_all(&mut self, sa: &Sa, cx: &mut Context, reason: &str) {
-        let unfinished = [self.half_made(), self.incoming.as_ref().and_then(Incoming::made)];
+        let unfinished = [self.half_made(), self.incoming.as_deref().and_then(Incoming::made)];
         let draining = std::mem::take(&mut self.draining).into_iter().map(|(_, id)| id);
         for id in unfinished.into_iter().flatten().chain(draining) {
             remove_from_plane(sa, cx, id);

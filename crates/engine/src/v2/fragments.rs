@@ -52,7 +52,7 @@ struct Set {
 
 /// Collects the fragments of one message at a time.
 pub(crate) struct Collector {
-    set: Option<Set>,
+    set: Option<Box<Set>>,
     most: usize,
 }
 
@@ -97,15 +97,17 @@ impl Collector {
         datagram: &[u8],
     ) -> Result<Option<Collected>, &'static str> {
         let same = |s: &Set| s.message_id == at.message_id && s.total == at.total;
-        let mut set = self.set.take().filter(same).unwrap_or_else(|| Set {
-            message_id: at.message_id,
-            total: at.total,
-            pieces: vec![None; usize::from(at.total)],
-            missing: at.total,
-            held: 0,
-            size: 0,
-            first: PayloadType::NONE,
-            first_datagram: vec![],
+        let mut set = self.set.take().filter(|s| same(s)).unwrap_or_else(|| {
+            Box::new(Set {
+                message_id: at.message_id,
+                total: at.total,
+                pieces: vec![None; usize::from(at.total)],
+                missing: at.total,
+                held: 0,
+                size: 0,
+                first: PayloadType::NONE,
+                first_datagram: vec![],
+            })
         });
         set.held += piece.len();
         if set.held > self.most {

@@ -154,6 +154,14 @@ impl State {
             if s.parties.connection.name == connection && s.parties.peer == peer && s.since() < moment)
     }
 
+    /// The peer's proven identity.
+    pub fn peer(&self) -> Option<&str> {
+        match self {
+            Self::Established(s) => Some(&s.parties.peer),
+            _ => None,
+        }
+    }
+
     pub fn on_plane(self, sa: &mut Sa, cx: &mut Context, event: &PlaneEvent) -> Next {
         match (self, event) {
             (Self::Established(mut s), PlaneEvent::FirstInbound(child)) => {

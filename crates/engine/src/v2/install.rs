@@ -140,6 +140,8 @@ impl Installing {
             Stage::Outbound => {
                 sa.withdraw(cx);
                 cx.event(this.child.established_event(sa.id));
+                // Few have more than one.
+                this.established.children.reserve_exact(1);
                 this.established.children.push(this.child);
                 this.established.begin_further(sa);
                 this.established.advance(sa, cx)

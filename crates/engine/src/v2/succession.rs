@@ -69,8 +69,8 @@ pub(crate) struct Succeeded {
 /// Where a rekey of this IKE SA stands.
 #[derive(Default)]
 pub(crate) struct Succession {
-    pub ours: Option<Heir>,
-    pub theirs: Option<Heir>,
+    pub ours: Option<Box<Heir>>,
+    pub theirs: Option<Box<Heir>>,
     /// Another SA has taken over.
     pub over: bool,
     /// When we delete what the peer should have deleted.
@@ -130,19 +130,19 @@ impl Established {
     }
 
     /// We began: the old SA is ours to delete (section 2.8).
-    fn continue_on_ours(&mut self, sa: &Sa, cx: &mut Context, heir: Heir) {
+    fn continue_on_ours(&mut self, sa: &Sa, cx: &mut Context, heir: Box<Heir>) {
         self.bequeath(sa, cx, heir);
         self.close("replaced");
     }
 
-    fn continue_on_theirs(&mut self, sa: &Sa, cx: &mut Context, heir: Heir) {
+    fn continue_on_theirs(&mut self, sa: &Sa, cx: &mut Context, heir: Box<Heir>) {
         self.bequeath(sa, cx, heir);
         self.succession.leave_at = Some(cx.now + LEAVE_REPLACED);
         self.record(sa, cx);
     }
 
     /// Children, and what is to be done for them, go to the new SA.
-    fn bequeath(&mut self, sa: &Sa, cx: &mut Context, heir: Heir) {
+    fn bequeath(&mut self, sa: &Sa, cx: &mut Context, heir: Box<Heir>) {
         let mut next = Established::new(cx, self.parties.clone(), heir.channel, (0, 0));
         next.children = std::mem::take(&mut self.children);
         next.held = std::mem::take(&mut self.held);

@@ -29,7 +29,7 @@ pub(crate) struct Outstanding {
 pub(crate) enum Turn {
     Idle,
     /// A child of ours between messages.
-    Rekeying(Working),
+    Rekeying(Box<Working>),
     /// A rekey of the IKE SA between messages.
     RekeyingIke(rekey_ike::Working),
     Waiting(Box<Outstanding>),
@@ -92,7 +92,7 @@ impl Established {
     fn follow(mut self: Box<Self>, sa: &mut Sa, cx: &mut Context, then: Then) -> Next {
         let refusal = match then {
             Then::Wait(working) => {
-                self.turn = Turn::Rekeying(working);
+                self.turn = Turn::Rekeying(Box::new(working));
                 return Ok(State::Established(self));
             }
             Then::Send(chain, request) => {
@@ -229,7 +229,7 @@ impl Established {
     ) -> Result<Next, (Box<Self>, Answer)> {
         match std::mem::replace(&mut self.turn, Turn::Idle) {
             Turn::Rekeying(working) if working.awaits(ticket) => {
-                let then = rekey_child::on_answer(&mut self, sa, cx, working, answer);
+                let then = rekey_child::on_answer(&mut self, sa, cx, *working, answer);
                 Ok(self.follow(sa, cx, then))
             }
             turn => {

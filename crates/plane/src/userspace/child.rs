@@ -44,6 +44,8 @@ pub(super) struct Sender {
     /// The largest inner packet that is not fragmented.
     pub inner_mtu: usize,
     pub meter: Meter,
+    /// What its selectors are removed by.
+    pub install: u64,
 }
 
 impl Child {
@@ -75,11 +77,12 @@ impl Child {
         });
     }
 
-    pub fn set_outbound(&mut self, sa: OutboundSa, meter: Meter) {
+    pub fn set_outbound(&mut self, sa: OutboundSa, meter: Meter, install: u64) {
         self.outbound = Some(Sender {
             sa,
             inner_mtu: 0,
             meter,
+            install,
         });
         self.update_inner_mtu();
     }
@@ -126,13 +129,19 @@ impl Child {
             spi_in: self.inbound.as_ref().map(|receiver| receiver.sa.spi()),
             spi_out: self.outbound.as_ref().map(|sender| sender.sa.spi()),
             counters: self.counters,
-            inner_mtu: self.outbound.as_ref().map_or(0, |sender| sender.inner_mtu),
+            inner_mtu: self.inner_mtu(),
         }
+    }
+
+    /// The largest inner packet that is carried unfragmented; 0 without an outbound SA.
+    pub fn inner_mtu(&self) -> usize {
+        self.outbound.as_ref().map_or(0, |sender| sender.inner_mtu)
     }
 
     pub fn policy(&self) -> Option<PolicyView<'_>> {
         self.outbound.as_ref().map(|_| PolicyView {
             child: self.id,
+            peer: self.path.remote,
             local: &self.local_ts,
             remote: &self.remote_ts,
         })

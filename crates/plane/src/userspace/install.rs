@@ -5,9 +5,9 @@ use handfast_esp::{InboundSa, OutboundSa};
 
 use handfast_wire::selector::TrafficSelector;
 
-use super::UserspacePlane;
 use super::child::Child;
 use super::meter::Meter;
+use super::{RouteChange, UserspacePlane};
 use crate::op::{ChildId, Mode, OuterPath, SaInstall};
 
 /// Why something was not done, for people.
@@ -49,10 +49,14 @@ impl UserspacePlane {
         {
             return Err(format!("child {} has an outbound SA already", install.child.0));
         }
-        let remote_ts = install.remote_ts.clone();
-        let (slot, child) = self.slot(install);
-        child.set_outbound(OutboundSa::new(spi, protect, esn), meter);
-        self.policy.insert(slot, &remote_ts);
+        let id = install.child;
+        let (slot, _) = self.slot(install);
+        if let Some(Some(child)) = self.children.get_mut(slot) {
+            let install = self.policy.insert(slot, &child.remote_ts);
+            child.set_outbound(OutboundSa::new(spi, protect, esn), meter, install);
+            self.mtus.add(child.inner_mtu());
+        }
+        self.changed(RouteChange::Installed(id));
         Ok(())
     }
 
@@ -67,9 +71,15 @@ impl UserspacePlane {
 
     /// New packets go with the next SA that selects them.
     pub(super) fn remove_outbound(&mut self, child: ChildId) {
-        let removed = self.child_mut(child).and_then(|child| child.outbound.take());
-        if let (Some(_), Some(&slot)) = (removed, self.slots.get(&child)) {
-            self.policy.remove(slot);
+        let Some(slot) = self.slots.get(&child) else { return };
+        let Some(Some(held)) = self.children.get_mut(*slot) else {
+            return;
+        };
+        if let Some(sender) = held.outbound.take() {
+            self.mtus.remove(sender.inner_mtu);
+            self.policy.remove(sender.install, &held.remote_ts);
+            let (local, remote) = (held.local_ts.clone(), held.remote_ts.clone());
+            self.changed(RouteChange::Removed { local, remote });
             self.forget_if_empty(child);
         }
     }
@@ -81,7 +91,9 @@ impl UserspacePlane {
         if child.mode == Mode::Transport && ends(&child.path) != ends(&path) {
             return Err("the addresses of transport mode are those that were agreed: it cannot move".into());
         }
-        child.set_path(path);
+        let id = child.id;
+        self.with_mtu(id, |child| child.set_path(path));
+        self.changed(RouteChange::Moved(id));
         Ok(())
     }
 
@@ -107,12 +119,25 @@ impl UserspacePlane {
             .map_err(|e| format!("keys: {e}"))
     }
 
+    /// Changes a child in what its MTU follows from.
+    pub(super) fn with_mtu(&mut self, child: ChildId, change: impl FnOnce(&mut Child)) -> bool {
+        let Some(slot) = self.slots.get(&child) else {
+            return false;
+        };
+        let Some(Some(child)) = self.children.get_mut(*slot) else {
+            return false;
+        };
+        self.mtus.remove(child.inner_mtu());
+        change(child);
+        self.mtus.add(child.inner_mtu());
+        true
+    }
+
     /// The slot of the child that an SA belongs to, made if this is its first.
     fn slot(&mut self, install: SaInstall) -> (usize, &mut Child) {
         let id = install.child;
         let slot = self.slots.get(&id).copied().unwrap_or_else(|| {
-            let free = self.children.iter().position(Option::is_none);
-            free.unwrap_or_else(|| {
+            self.free.pop().unwrap_or_else(|| {
                 self.children.push(None);
                 self.children.len() - 1
             })
@@ -127,6 +152,7 @@ impl UserspacePlane {
             && let Some(place) = self.children.get_mut(slot)
         {
             *place = None;
+            self.free.push(slot);
         }
     }
 }

@@ -19,14 +19,20 @@
 //! is reached through it, the kernel would drop the peer's packets, since an unmarked packet to the peer would enter the
 //! tunnel: that device is set to loose filtering (2), and back by [`Routes::clear`] or by the next start.
 
+mod known;
 mod netlink;
 mod plan;
 mod rp_filter;
 
+use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use futures::future::try_join_all;
 
 use super::{DEFAULT_MARK, NetError, Subnet};
+use known::Known;
 use netlink::Netlink;
 use plan::{Layout, Plan, Via};
 use rp_filter::Loosened;
@@ -98,7 +104,20 @@ pub struct Routes {
     layout: Layout,
     device: String,
     loosened: Loosened,
+    known: Known,
+    /// The host's addresses, and when they were looked up.
+    addresses: (Vec<IpAddr>, Instant),
+    /// When everything was last looked at, and how long that took.
+    looked: Option<(Instant, Duration)>,
 }
+
+/// How long the host's addresses are believed.
+const ADDRESSES: Duration = Duration::from_secs(1);
+/// After this, and after this many times as long as it takes, everything is looked at again with the next change, for
+/// what others have removed.
+const LOOK: (Duration, u32) = (Duration::from_secs(10), 200);
+/// Requests to the kernel that are on their way at the same time.
+const AT_ONCE: usize = 64;
 
 impl Routes {
     /// Prepares routing to `device`; changes nothing yet. Must be called within a tokio runtime.
@@ -111,24 +130,30 @@ impl Routes {
             layout,
             device: device.to_owned(),
             loosened,
+            known: Known::default(),
+            addresses: (Vec::new(), Instant::now()),
+            looked: None,
         })
     }
 
     /// Makes the kernel hold exactly the routes and rules that `wanted` needs. What is right already is left alone, so
     /// calling it again is cheap, and repairs what others have removed.
     pub async fn apply(&mut self, wanted: &[TunnelRoute]) -> Result<(), NetError> {
-        let plan = Plan::new(wanted, &self.netlink.addresses().await?, &self.layout);
+        let start = Instant::now();
+        // Should it fail half-way.
+        (self.known, self.looked) = (Known::default(), None);
+        self.addresses = (self.netlink.addresses().await?, start);
+        let plan = Plan::new(wanted, &self.addresses.0, &self.layout);
         self.loosen(wanted).await?;
         let (rules, routes) = self.installed().await?;
         // First the routes and then the rules that lead to them; the other way round when they go.
-        for (&(table, subnet), &via) in &plan.routes {
-            if !routes
-                .iter()
-                .any(|found| found.key() == (table, subnet) && found.via == Some(via))
-            {
-                self.add_route(table, subnet, via).await?;
-            }
-        }
+        let there: HashMap<_, _> = routes.iter().map(|found| (found.key(), found.via)).collect();
+        let missing = plan
+            .routes
+            .iter()
+            .filter(|(key, via)| there.get(key) != Some(&Some(**via)));
+        self.add_routes(missing.map(|(key, via)| (*key, *via)).collect())
+            .await?;
         for rule in plan
             .rules
             .iter()
@@ -144,6 +169,53 @@ impl Routes {
         }
         for found in routes.iter().filter(|found| !plan.routes.contains_key(&found.key())) {
             self.netlink.del_route(found).await?;
+        }
+        self.known = Known::new(wanted, &plan, &self.addresses.0, &self.layout);
+        self.looked = Some((start, start.elapsed()));
+        Ok(())
+    }
+
+    /// Does what follows from tunnels that came and went since the last call of this or [`apply`](Self::apply), if that
+    /// needs no look at all of them. Otherwise it does nothing and returns false, and `apply` is needed; that is also so
+    /// from time to time, so that what others have removed is repaired.
+    pub async fn change(&mut self, added: &[TunnelRoute], removed: &[TunnelRoute]) -> Result<bool, NetError> {
+        let (least, times) = LOOK;
+        if self
+            .looked
+            .is_none_or(|(at, took)| at.elapsed() > least.max(took * times))
+        {
+            return Ok(false);
+        }
+        if self.addresses.1.elapsed() > ADDRESSES {
+            self.addresses = (self.netlink.addresses().await?, Instant::now());
+        }
+        let Some(steps) = self.known.change(added, removed, &self.addresses.0, &self.layout) else {
+            return Ok(false);
+        };
+        let done = async {
+            self.add_routes(steps.add).await?;
+            for some in steps.remove.chunks(AT_ONCE) {
+                let removing = some.iter().map(|(table, subnet)| {
+                    tracing::debug!(%subnet, "route removed");
+                    self.netlink.remove_route(*table, *subnet, self.layout.device)
+                });
+                try_join_all(removing).await?;
+            }
+            Ok(true)
+        };
+        let done = done.await;
+        if done.is_err() {
+            self.looked = None;
+        }
+        done
+    }
+
+    async fn add_routes(&self, routes: Vec<(known::Key, Via)>) -> Result<(), NetError> {
+        for some in routes.chunks(AT_ONCE) {
+            let adding = some
+                .iter()
+                .map(|((table, subnet), via)| self.add_route(*table, *subnet, *via));
+            try_join_all(adding).await?;
         }
         Ok(())
     }
@@ -179,12 +251,15 @@ impl Routes {
 
     async fn loosen(&mut self, wanted: &[TunnelRoute]) -> Result<(), NetError> {
         let mut devices = Vec::new();
-        for route in wanted {
-            // Only IPv4 has rp_filter.
-            if let Some(peer) = route
+        // Only IPv4 has rp_filter.
+        let inside = |route: &TunnelRoute| {
+            route
                 .peer
-                .filter(|peer| route.remote.is_ipv4() && route.remote.contains(*peer))
-                && let Some(device) = self.netlink.device_towards(peer, self.layout.mark).await?
+                .filter(|p| route.remote.is_ipv4() && route.remote.contains(*p))
+        };
+        let peers: BTreeSet<IpAddr> = wanted.iter().filter_map(inside).collect();
+        for peer in peers {
+            if let Some(device) = self.netlink.device_towards(peer, self.layout.mark).await?
                 && device != self.device
                 && !devices.contains(&device)
             {

@@ -170,22 +170,25 @@ impl Netlink {
     }
 
     async fn try_add_route(&self, table: u32, subnet: Subnet, via: Via) -> Result<(), rtnetlink::Error> {
-        let bad = |_| rtnetlink::Error::RequestFailed;
-        let mut route = RouteMessageBuilder::<IpAddr>::new()
-            .destination_prefix(subnet.address(), subnet.prefix())
-            .map_err(bad)?
-            .table_id(table)
-            .protocol(RouteProtocol::Other(PROTOCOL));
-        match via {
-            Via::Throw => route = route.kind(RouteType::Throw),
-            Via::Device { index, source } => {
-                route = route.output_interface(index);
-                if let Some(source) = source {
-                    route = route.pref_source(source).map_err(bad)?;
-                }
-            }
-        }
-        self.handle.route().add(route.build()).replace().execute().await
+        self.handle
+            .route()
+            .add(route_message(table, subnet, via)?)
+            .replace()
+            .execute()
+            .await
+    }
+
+    /// Removes a route that we have added so.
+    pub(super) async fn remove_route(&self, table: u32, subnet: Subnet, device: u32) -> Result<(), NetError> {
+        let via = Via::Device {
+            index: device,
+            source: None,
+        };
+        let removed = match route_message(table, subnet, via) {
+            Ok(message) => self.handle.route().del(message).execute().await,
+            Err(error) => Err(error),
+        };
+        gone(format!("remove the route to {subnet}"), removed)
     }
 
     pub(super) async fn del_route(&self, found: &FoundRoute) -> Result<(), NetError> {
@@ -394,6 +397,25 @@ fn fail(what: impl Into<String>, error: rtnetlink::Error) -> NetError {
         _ => io::Error::other(error.to_string()),
     };
     NetError::io(what, source)
+}
+
+fn route_message(table: u32, subnet: Subnet, via: Via) -> Result<RouteMessage, rtnetlink::Error> {
+    let bad = |_| rtnetlink::Error::RequestFailed;
+    let mut route = RouteMessageBuilder::<IpAddr>::new()
+        .destination_prefix(subnet.address(), subnet.prefix())
+        .map_err(bad)?
+        .table_id(table)
+        .protocol(RouteProtocol::Other(PROTOCOL));
+    match via {
+        Via::Throw => route = route.kind(RouteType::Throw),
+        Via::Device { index, source } => {
+            route = route.output_interface(index);
+            if let Some(source) = source {
+                route = route.pref_source(source).map_err(bad)?;
+            }
+        }
+    }
+    Ok(route.build())
 }
 
 /// What is not there any more is as good as removed.

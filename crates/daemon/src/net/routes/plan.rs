@@ -170,7 +170,7 @@ impl Plan {
     }
 }
 
-fn table_of(route: &TunnelRoute, layout: &Layout) -> u32 {
+pub(super) fn table_of(route: &TunnelRoute, layout: &Layout) -> u32 {
     if route.flow != Flow::ANY {
         layout.flow_table
     } else if route.remote.is_default() {
@@ -181,7 +181,7 @@ fn table_of(route: &TunnelRoute, layout: &Layout) -> u32 {
 }
 
 /// An address of the host inside the local selectors, of the remote one's family.
-fn source(route: &TunnelRoute, addresses: &[IpAddr]) -> Option<IpAddr> {
+pub(super) fn source(route: &TunnelRoute, addresses: &[IpAddr]) -> Option<IpAddr> {
     let locals = route
         .locals
         .iter()

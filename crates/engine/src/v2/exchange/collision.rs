@@ -42,7 +42,7 @@ pub(crate) fn lower(nonces: [&Vec<u8>; 2]) -> Vec<u8> {
 pub(crate) fn note(this: &mut Established, old: ChildId, child: ChildId, nonces: [&Vec<u8>; 2]) {
     if this.turn.replaces() == Some(old) {
         let low = lower(nonces);
-        this.rival = Some(Rival { old, child, low });
+        this.rival = Some(Box::new(Rival { old, child, low }));
     }
 }
 

@@ -114,12 +114,12 @@ pub(crate) fn request(
             Err(no) => return refuse(this, sa, cx, envelope, *no),
         },
     };
-    this.incoming = Some(Incoming {
+    this.incoming = Some(Box::new(Incoming {
         ticket,
         envelope,
         wish,
         stage,
-    });
+    }));
     Ok(State::Established(this))
 }
 
@@ -136,17 +136,17 @@ pub(crate) fn on_answer(
     };
     let Incoming {
         envelope, wish, stage, ..
-    } = incoming;
+    } = *incoming;
     Ok(match (stage, answer) {
         (Stage::Agreeing(group), Answer::Responded(Ok((public, shared)))) => {
             match install(&this, sa, cx, &wish, Some(&shared), Some((group, public))) {
                 Ok((ticket, stage)) => {
-                    this.incoming = Some(Incoming {
+                    this.incoming = Some(Box::new(Incoming {
                         ticket,
                         envelope,
                         wish,
                         stage,
-                    });
+                    }));
                     Ok(State::Established(this))
                 }
                 Err(no) => refuse(this, sa, cx, envelope, *no),
@@ -170,12 +170,12 @@ pub(crate) fn on_answer(
             _ => grant(this, sa, cx, envelope, wish, *child, keys, public),
         },
         (stage, _) => {
-            this.incoming = Some(Incoming {
+            this.incoming = Some(Box::new(Incoming {
                 ticket,
                 envelope,
                 wish,
                 stage,
-            });
+            }));
             Ok(State::Established(this))
         }
     })

@@ -145,7 +145,7 @@ impl Established {
                 let sent = Sent::RekeyIke(request);
                 return self.send_request(sa, cx, ExchangeType::CREATE_CHILD_SA, &chain, sent);
             }
-            Then::Made(heir) => self.succession.ours = Some(*heir),
+            Then::Made(heir) => self.succession.ours = Some(heir),
             Then::GiveUp(why) => {
                 // Where the peer's rekey has come through, ours is not missed.
                 let missed = self.succession.theirs.is_none() && self.incoming_ike.is_none();

@@ -62,14 +62,14 @@ impl Established {
             Err(cause) => return self.refuse_ike_rekey(sa, cx, envelope, syntax(cause)),
         };
         self.forgo_ike_rekey(cx);
-        self.incoming_ike = Some(Incoming {
+        self.incoming_ike = Some(Box::new(Incoming {
             envelope,
             choice,
             spi_i,
             ni,
             public,
             stage: Stage::Reserving,
-        });
+        }));
         cx.effects.push(Effect::Reserve {
             by: sa.slot,
             peer: Some(spi_i),
@@ -117,7 +117,7 @@ impl Established {
         asked: Ticket,
         answer: Answer,
     ) -> Result<Next, (Box<Self>, Answer)> {
-        let ours = |i: &mut Incoming| matches!(i.stage, Stage::Responding(ticket, _) if ticket == asked);
+        let ours = |i: &mut Box<Incoming>| matches!(i.stage, Stage::Responding(ticket, _) if ticket == asked);
         let Some(incoming) = self.incoming_ike.take_if(ours) else {
             return Err((self, answer));
         };
@@ -143,7 +143,8 @@ impl Established {
                     data: &public,
                 }));
                 self.respond(sa, cx, incoming.envelope, &chain);
-                self.succession.theirs = Some(Heir::new(place, spis, channel, incoming.ni, nr, cx));
+                let heir = Heir::new(place, spis, channel, incoming.ni, nr, cx);
+                self.succession.theirs = Some(Box::new(heir));
                 self.settle(sa, cx);
                 self.next_request(sa, cx)
             }

@@ -1,0 +1,168 @@
+//! `cargo xtask bench handshakes`: what a setup costs a responder, strongSwan's and ours, on the same processor, in turn.
+
+mod generator;
+mod measure;
+mod pki;
+mod report;
+mod responder;
+mod suite;
+mod usage;
+
+use std::process::ExitCode;
+
+use measure::{CPUS, Turn, measure};
+use nix::sched::{CpuSet, sched_setaffinity};
+use nix::unistd::Pid;
+use responder::Kind;
+use suite::{SUITES, Suite};
+
+const HELP: &str = "\
+Measure what setups cost a responder (root; two processors, taskset and strongSwan must be there). One processor is the
+responder's, the other the initiator's, which is Handfast's engine with many SAs from one address.
+
+    --suites A,B     of: x25519, ecp256, modp2048, modp3072, v1-modp2048, ecdsa, rsa (all)
+    --setups N       setups in each turn, 1 to 1000 where strongSwan takes part (900)
+    --rounds N       turns of each responder with each suite (5)
+    --only NAME      handfast or strongswan (both)
+    --grow N         then up to N SAs with Handfast alone, to see whether cost and memory grow with their number (0: not)
+    --json           print every figure of every turn instead of the tables
+";
+
+struct Options {
+    suites: Vec<&'static Suite>,
+    setups: usize,
+    rounds: usize,
+    kinds: Vec<Kind>,
+    grow: usize,
+    json: bool,
+}
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    if args.iter().any(|arg| arg == "--help" || arg == "-h") {
+        print!("{HELP}");
+        return ExitCode::SUCCESS;
+    }
+    let options = match parse(&args) {
+        Ok(options) => options,
+        Err(why) => {
+            eprint!("bench handshakes: {why}\n\n{HELP}");
+            return ExitCode::from(2);
+        }
+    };
+    match run(&options) {
+        Ok((turns, growth)) if options.json => println!("{:#}", report::json(&turns, &growth)),
+        Ok((turns, growth)) => {
+            if !turns.is_empty() {
+                report::print(&options.suites, &turns);
+            }
+            if !growth.is_empty() {
+                println!("\n{}, handfast:\n", growth[0].suite);
+                report::print_growth(&growth);
+            }
+        }
+        Err(why) => {
+            eprintln!("bench handshakes: {why}");
+            return ExitCode::FAILURE;
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+/// Every responder has its turn in every round, so that whatever else the machine does meets all alike.
+fn run(options: &Options) -> Result<(Vec<Turn>, Vec<Turn>), String> {
+    let mut cpus = CpuSet::new();
+    cpus.set(CPUS.1)
+        .and_then(|()| sched_setaffinity(Pid::from_raw(0), &cpus))
+        .map_err(|e| format!("processor {} is not there: {e}", CPUS.1))?;
+    let mut turns = Vec::new();
+    for round in 1..=options.rounds {
+        for suite in &options.suites {
+            for kind in options
+                .kinds
+                .iter()
+                .filter(|kind| **kind != Kind::Tuned || suite.tunable)
+            {
+                eprintln!("round {round} of {}: {} {}", options.rounds, suite.name, kind.name());
+                turns.extend(measure(*kind, suite, &[options.setups])?);
+            }
+        }
+    }
+    let mut growth = Vec::new();
+    if let (Some(suite), 1..) = (options.suites.first(), options.grow) {
+        eprintln!("up to {} SAs", options.grow);
+        growth = measure(Kind::Handfast, suite, &steps(options.grow))?;
+    }
+    Ok((turns, growth))
+}
+
+/// Thousands at each power of ten, and what is between.
+fn steps(to: usize) -> Vec<usize> {
+    let (mut steps, mut at) = (Vec::new(), 0);
+    let mut mark = 1000;
+    while at < to {
+        let target = mark.min(to);
+        if target - at > 2000 {
+            steps.push(target - at - 1000);
+            at = target - 1000;
+        }
+        steps.push(target - at);
+        (at, mark) = (target, mark * 10);
+    }
+    steps
+}
+
+fn parse(args: &[String]) -> Result<Options, String> {
+    let mut options = Options {
+        suites: SUITES.iter().collect(),
+        setups: 900,
+        rounds: 5,
+        kinds: vec![Kind::StrongSwan, Kind::Tuned, Kind::Handfast],
+        grow: 0,
+        json: false,
+    };
+    let mut args = args.iter();
+    while let Some(arg) = args.next() {
+        let mut value = || args.next().ok_or_else(|| format!("{arg} needs a value"));
+        match arg.as_str() {
+            "--setups" => options.setups = number(value()?)?,
+            "--rounds" => options.rounds = number(value()?)?,
+            "--grow" => options.grow = number(value()?)?,
+            "--json" => options.json = true,
+            "--only" => match value()?.as_str() {
+                "handfast" => options.kinds.retain(|kind| *kind == Kind::Handfast),
+                "strongswan" => options.kinds.retain(|kind| *kind != Kind::Handfast),
+                other => return Err(format!("there is no responder `{other}`")),
+            },
+            "--suites" => {
+                let suites = value()?.split(',').map(|name| Suite::named(name).ok_or(name));
+                options.suites = suites
+                    .collect::<Result<_, _>>()
+                    .map_err(|name| format!("there is no suite `{name}`"))?;
+            }
+            other => return Err(format!("there is no option `{other}`")),
+        }
+    }
+    // kernel-libipsec looks through lists of all its SAs and policies: with more it would be measured at its worst.
+    if options.setups == 0 || (options.setups > 1000 && options.kinds.iter().any(|kind| *kind != Kind::Handfast)) {
+        return Err("--setups is 1 to 1000, more only with --only handfast".into());
+    }
+    Ok(options)
+}
+
+fn number(text: &str) -> Result<usize, String> {
+    text.parse().map_err(|_| format!("`{text}` is not a number"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_lead_to_the_end() {
+        assert_eq!(steps(1000), [1000]);
+        assert_eq!(steps(10_000), [1000, 8000, 1000]);
+        assert_eq!(steps(100_000), [1000, 8000, 1000, 89_000, 1000]);
+        assert_eq!(steps(500), [500]);
+    }
+}

@@ -1,0 +1,139 @@
+//! The figures, for people and for programs.
+
+use handfast_benches::figures::{median, spread};
+use serde_json::{Value, json};
+
+use crate::measure::Turn;
+use crate::responder::Kind;
+use crate::suite::Suite;
+
+const KINDS: [Kind; 3] = [Kind::StrongSwan, Kind::Tuned, Kind::Handfast];
+
+/// A column: its head, digits, and the figure of a turn.
+type Column = (&'static str, usize, fn(&Turn) -> f64);
+
+const COLUMNS: [Column; 6] = [
+    ("CPU of a setup, us", 0, Turn::cpu_us),
+    ("user", 0, Turn::user_us),
+    ("system", 0, Turn::system_us),
+    ("setups/s", 0, Turn::per_second),
+    ("busy", 2, Turn::busy),
+    ("KiB per SA", 2, |turn| turn.octets_per_sa() / 1024.0),
+];
+
+/// Medians over the rounds, each with the smallest and the largest figure, and the ratios round by round.
+pub fn print(suites: &[&'static Suite], turns: &[Turn]) {
+    println!("| suite | responder | {} |", COLUMNS.map(|(head, ..)| head).join(" | "));
+    println!("|---|---|{}", "---|".repeat(COLUMNS.len()));
+    for suite in suites {
+        for kind in KINDS {
+            let of: Vec<&Turn> = turns
+                .iter()
+                .filter(|t| (t.kind, t.suite) == (kind, suite.name))
+                .collect();
+            if of.is_empty() {
+                continue;
+            }
+            let cell = |(_, digits, figure): Column| {
+                let all: Vec<f64> = of.iter().map(|turn| figure(turn)).collect();
+                spread(&all, digits)
+            };
+            println!(
+                "| {} | {} | {} |",
+                suite.name,
+                kind.name(),
+                COLUMNS.map(cell).join(" | ")
+            );
+        }
+    }
+    println!();
+    for suite in suites {
+        for other in [Kind::StrongSwan, Kind::Tuned] {
+            let [cpu, memory] = ratios(suite.name, other, turns);
+            if !cpu.is_empty() {
+                println!(
+                    "{}: handfast / {}: CPU {}, memory {}",
+                    suite.name,
+                    other.name(),
+                    spread(&cpu, 3),
+                    spread(&memory, 2)
+                );
+            }
+        }
+    }
+    let again: usize = turns.iter().map(|turn| turn.retransmitted).sum();
+    let loads: Vec<f64> = turns.iter().map(|turn| turn.load).collect();
+    println!(
+        "\nRequests sent again: {again}. Load average before each turn: {}.",
+        spread(&loads, 1)
+    );
+}
+
+/// Our figure as a part of another's, in each round: of processor time and of memory.
+fn ratios(suite: &str, other: Kind, turns: &[Turn]) -> [Vec<f64>; 2] {
+    let of = |kind| turns.iter().filter(move |t: &&Turn| (t.kind, t.suite) == (kind, suite));
+    let pairs = || of(Kind::Handfast).zip(of(other));
+    [
+        pairs().map(|(ours, theirs)| ours.cpu_us() / theirs.cpu_us()).collect(),
+        pairs()
+            .map(|(ours, theirs)| ours.octets_per_sa() / theirs.octets_per_sa())
+            .collect(),
+    ]
+}
+
+/// How cost grows with the number of SAs that are there.
+pub fn print_growth(steps: &[Turn]) {
+    println!("| SAs there | CPU of a setup, us | user | system | KiB per further SA |");
+    println!("|---|---|---|---|---|");
+    for turn in steps {
+        println!(
+            "| {} | {:.0} | {:.0} | {:.0} | {:.2} |",
+            turn.before,
+            turn.cpu_us(),
+            turn.user_us(),
+            turn.system_us(),
+            turn.octets_per_sa() / 1024.0
+        );
+    }
+    if let [first, .., last] = steps {
+        println!("\nLast step against the first: {:.2}", last.cpu_us() / first.cpu_us());
+    }
+}
+
+/// Every figure of every turn.
+pub fn json(turns: &[Turn], growth: &[Turn]) -> Value {
+    let one = |turn: &Turn| {
+        json!({
+            "responder": turn.kind.name(),
+            "suite": turn.suite,
+            "setups": turn.setups,
+            "sas_before": turn.before,
+            "cpu_us": turn.cpu_us(),
+            "user_us": turn.user_us(),
+            "system_us": turn.system_us(),
+            "setups_per_second": turn.per_second(),
+            "busy": turn.busy(),
+            "octets_per_sa": turn.octets_per_sa(),
+            "retransmitted": turn.retransmitted,
+            "load": turn.load,
+        })
+    };
+    let mut ratio = Vec::new();
+    for suite in crate::suite::SUITES.iter().map(|suite| suite.name) {
+        for other in [Kind::StrongSwan, Kind::Tuned] {
+            let [cpu, memory] = ratios(suite, other, turns);
+            if !cpu.is_empty() {
+                ratio.push(json!({
+                    "suite": suite, "to": other.name(),
+                    "cpu": cpu, "cpu_median": median(&cpu),
+                    "memory": memory, "memory_median": median(&memory),
+                }));
+            }
+        }
+    }
+    json!({
+        "turns": turns.iter().map(one).collect::<Vec<_>>(),
+        "growth": growth.iter().map(one).collect::<Vec<_>>(),
+        "ratios": ratio,
+    })
+}
