@@ -8,6 +8,7 @@ use handfast_tests::handfast::Handfast;
 use handfast_tests::kerberos::Kdc;
 use handfast_tests::need;
 use handfast_tests::netns::{Lab, Namespace};
+use handfast_tests::pki::Pki;
 use handfast_tests::tshark::judge_dir;
 
 const SOON: Duration = Duration::from_secs(15);
@@ -206,9 +207,78 @@ fn a_key_that_changes_while_they_run() {
     right.wait_up("office", SOON);
 }
 
+/// Four orders of the three methods: the first is used that both sides can do, and who cannot says why.
+#[test]
+fn the_order_of_methods() {
+    need!(Namespaces, Kdc, OpenSsl);
+    let mut realm = Realm::new(&[A, B]);
+    let pki = Pki::new(&realm.lab);
+    pki.root("ca", "p256");
+    for n in ["1", "2"] {
+        pki.host(n, "p256", "ca", &format!("{n}.test"));
+    }
+    let own = |n: u8, order: &str, lacks: &str| {
+        let (stem, ca) = (n.to_string(), pki.crt("ca"));
+        let mut keys = format!("auth = [{order}]\nversion = 1\n");
+        if lacks != "psk" {
+            keys += "secret = \"a long secret that both ends share\"\n";
+        }
+        if lacks != "certificate" {
+            let (crt, key) = (pki.crt(&stem), pki.file(&format!("{stem}.key")));
+            keys += &format!("certificate = {crt:?}\nkey = {key:?}\nca = {ca:?}\n");
+        }
+        keys
+    };
+    const K: &str = "\"kerberos\"";
+    const C: &str = "\"certificate\"";
+    const P: &str = "\"psk\"";
+    let both = |realm: &Realm, orders: [String; 2], lacks: [&str; 2]| {
+        let left = realm.toml(1, A, B, &own(1, &orders[0], lacks[0]));
+        let right = realm.toml(2, B, A, &own(2, &orders[1], lacks[1]));
+        [left, right]
+    };
+    let first = format!("{K}, {C}, {P}");
+    let [left, right] = both(&realm, [first.clone(), first], ["", ""]);
+    let (left, right) = (realm.start(1, &left), realm.start(2, &right));
+    let used = |realm: &Realm, method: &str, principal: Option<&str>| {
+        left.up("office");
+        right.wait_up("office", SOON);
+        realm.pings_pass(&left, &right);
+        proved(&left, method, principal);
+        left.down("office");
+        right.wait_down("office", SOON);
+    };
+    let configure = |[a, b]: [String; 2]| {
+        left.configure(&a);
+        right.configure(&b);
+        left.reload(&[]);
+        right.reload(&[]);
+    };
+    used(&realm, "kerberos", Some(B));
+    // The initiator has no KDC.
+    realm.kdc.stop();
+    used(&realm, "certificate", None);
+    realm.kdc.resume();
+    // The responder has no certificate.
+    let orders = [format!("{C}, {K}, {P}"), format!("{K}, {P}")];
+    configure(both(&realm, orders, ["", "certificate"]));
+    used(&realm, "kerberos", Some(B));
+    // The initiator has no secret.
+    let orders = [format!("{C}, {K}"), format!("{P}, {C}, {K}")];
+    configure(both(&realm, orders, ["psk", ""]));
+    used(&realm, "certificate", None);
+    // The responder's keytab is gone.
+    let order = format!("{K}, {P}, {C}");
+    configure(both(&realm, [order.clone(), order], ["", ""]));
+    std::fs::remove_file(realm.kdc.keytab(B)).unwrap();
+    used(&realm, "psk", None);
+    assert!(right.log().contains("kerberos cannot be used now"), "{}", right.log());
+}
+
 /// The demo brings up a KDC of its own.
 #[test]
 fn the_demo() {
+    need!(Kdc);
     let output = std::process::Command::new(handfast_tests::handfast::binary())
         .args(["demo", "--auth", "kerberos", "--json", "--packets", "60"])
         .output()

@@ -96,6 +96,7 @@ pub fn differences(before: &Connection, after: &Connection) -> Vec<Difference> {
     list.add("auth", renew, prove, &after.auth.local, |l| join(l));
     list.add("remote_auth", renew, accept, &after.auth.remote, |l| join(l));
     list.credentials(&before.auth, &after.auth);
+    list.kerberos(before.auth.kerberos.as_deref(), after.auth.kerberos.as_deref());
     list.add("ike", renew, ike, &after.ike, |l| join(l));
     let udp = |u: &UdpEncapsulation| match u {
         UdpEncapsulation::Auto => "auto".into(),

@@ -36,7 +36,14 @@ pub struct ForgerV1 {
 impl ForgerV1 {
     /// Of the ISAKMP SA whose keys `host` logged last; `wire` is every message so far.
     pub fn new<'a>(host: &Host, wire: impl IntoIterator<Item = &'a [u8]>) -> Option<Self> {
+        Self::of(host, None, wire)
+    }
+
+    /// The same for the SA of this message.
+    pub fn of<'a>(host: &Host, message: Option<&[u8]>, wire: impl IntoIterator<Item = &'a [u8]>) -> Option<Self> {
+        let wanted = message.and_then(|bytes| bytes.first_chunk::<8>());
         let newest = host.keys.iter().rev().find_map(|k| match k {
+            KeyLog::Isakmp { cky_i, .. } if wanted.is_some_and(|wanted| *wanted != cky_i.0) => None,
             KeyLog::Isakmp {
                 cky_i,
                 cky_r,

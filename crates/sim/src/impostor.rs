@@ -263,7 +263,7 @@ impl Lie<'_> {
                 _ if bytes[19] & 1 == 0 => clear(bytes),
                 _ => {
                     let before = sent[..index].iter().map(|t| &t.bytes[..]);
-                    ForgerV1::new(&world.hosts[victim], before).and_then(|forger| forger.open_hashed(bytes))
+                    ForgerV1::of(&world.hosts[victim], Some(bytes), before).and_then(|forger| forger.open_hashed(bytes))
                 }
             };
             let notify = self.mode.kind(PayloadType::NOTIFY, PayloadType::V1_NOTIFY);

@@ -227,3 +227,26 @@ fn without_fallback_the_attempt_ends_with_the_reason() {
         assert!(told.contains("no KDC answers"), "{told}");
     }
 }
+
+#[test]
+fn other_credentials_are_told_and_touch_no_sa() {
+    let realm = Realm::new();
+    let with = |principal: &str| {
+        let mut c = handfast_sim::policies::connection(0);
+        let mut kerberos = Kerberos::clone(&of(&realm, 0));
+        let mut local = (*kerberos.local).clone();
+        local.credentials.principal = Some(parsed(principal));
+        kerberos.local = Arc::new(local);
+        c.auth = Authentication::kerberos(Arc::new(kerberos));
+        c
+    };
+    let (one, other) = (with("host/a.test@SIM"), with("host/new.test@SIM"));
+    assert!(handfast_engine::reload::differences(&one, &with("host/a.test@SIM")).is_empty());
+    let found = handfast_engine::reload::differences(&one, &other);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(
+        (&*found[0].key, found[0].effect),
+        ("kerberos", handfast_engine::reload::Effect::Live)
+    );
+    assert!(found[0].after.as_ref().unwrap().contains("host/new.test@SIM"));
+}

@@ -58,9 +58,9 @@ impl fmt::Display for Identity {
         match self {
             Self::Ipv4(address) => write!(f, "{address}"),
             Self::Ipv6(address) => write!(f, "{address}"),
-            Self::Fqdn(name) if name.len() <= SHOWN && bare(name).as_ref() == Ok(self) => f.write_str(name),
+            Self::Fqdn(name) if name.len() <= SHOWN && parse(name).as_ref() == Ok(self) => f.write_str(name),
             Self::Fqdn(name) => write_text(f, "fqdn:", name.as_bytes()),
-            Self::Email(name) if name.len() <= SHOWN && bare(name).as_ref() == Ok(self) => f.write_str(name),
+            Self::Email(name) if name.len() <= SHOWN && parse(name).as_ref() == Ok(self) => f.write_str(name),
             Self::Email(name) => write_text(f, "email:", name.as_bytes()),
             Self::KeyId(data) if !data.starts_with(b"0x") && data.iter().copied().all(is_plain) => {
                 write_text(f, "keyid:", data)

@@ -206,14 +206,15 @@ fn every_key_of_the_documentation_is_told_and_means_what_is_written_there() {
     ];
     // Those that are in BASE, that are written elsewhere, or that have one value only so far.
     let elsewhere = ["local", "remote", "secret", "secret_file", "legacy", "child"];
-    let certificates = docs.split("### Certificates").nth(1).unwrap();
-    let certificates = certificates.split("\n### ").next().unwrap();
+    let part = |title: &str| docs.split(title).nth(1).unwrap().split("\n### ").next().unwrap();
+    let (certificates, kerberos) = (part("### Certificates"), part("### Kerberos"));
     let section = docs.split("## `[connection.NAME]`").nth(1).unwrap();
     let section = section.split("\n## ").next().unwrap();
     for row in section.lines().filter_map(|line| line.strip_prefix("| `")) {
         let key = row.split('`').next().unwrap();
-        // Those of certificates need files.
-        let tried = values.iter().any(|(k, _)| *k == key) || elsewhere.contains(&key) || certificates.contains(row);
+        // Those of certificates and of Kerberos need files.
+        let with_files = certificates.contains(row) || kerberos.contains(row);
+        let tried = values.iter().any(|(k, _)| *k == key) || elsewhere.contains(&key) || with_files;
         assert!(tried, "{key} is not tried here");
     }
     for (key, value) in values {

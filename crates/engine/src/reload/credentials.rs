@@ -5,7 +5,7 @@ use handfast_auth::certificate::revocation::Wanted;
 use handfast_auth::certificate::{Certificate, LocalCertificate, Usage};
 
 use super::{Effect, List, join};
-use crate::policy::Authentication;
+use crate::policy::{Authentication, Kerberos};
 
 impl List {
     pub(super) fn credentials(&mut self, before: &Authentication, after: &Authentication) {
@@ -44,6 +44,26 @@ impl List {
         self.add("sha1", live, &was.sha1, &is.sha1, ToString::to_string);
         if was.crls != is.crls {
             self.found("crl_file", live, None, None);
+        }
+    }
+
+    /// Kerberos's table as a whole: what is in it belongs together.
+    pub(super) fn kerberos(&mut self, before: Option<&Kerberos>, after: Option<&Kerberos>) {
+        let parts = |k: &Kerberos| {
+            let (local, names) = (&k.local, (k.identity.clone(), k.encoding));
+            (
+                (
+                    local.credentials.clone(),
+                    local.target.clone(),
+                    local.peers.clone(),
+                    local.flags,
+                ),
+                (names, k.framing, k.hashed, k.fallback),
+            )
+        };
+        if before.map(parts) != after.map(parts) {
+            let text = |k: &Kerberos| k.local.credentials.place();
+            self.found("kerberos", Effect::Live, before.map(text), after.map(text));
         }
     }
 
