@@ -178,7 +178,11 @@ fn run(dir: &Path) {
     print("certificate, ECDSA P-256", certificate);
     print("Kerberos, ticket kept", kept.clone());
     print("  of that in the GSS-API library", kept_gss);
-    let kdc = fresh.iter().zip(&kept).map(|(fresh, kept)| fresh.saturating_sub(*kept)).collect();
+    let kdc = fresh
+        .iter()
+        .zip(&kept)
+        .map(|(fresh, kept)| fresh.saturating_sub(*kept))
+        .collect();
     print("Kerberos, tickets fetched", fresh);
     print("  of that in the GSS-API library", fresh_gss);
     print("  more than with a ticket: the KDC", kdc);
@@ -194,7 +198,10 @@ fn main() {
     if !wanted || std::env::args().any(|arg| arg == "--test") {
         return;
     }
-    if !["/usr/sbin/krb5kdc", "/sbin/krb5kdc"].iter().any(|path| Path::new(path).exists()) {
+    if !["/usr/sbin/krb5kdc", "/sbin/krb5kdc"]
+        .iter()
+        .any(|path| Path::new(path).exists())
+    {
         return println!("kerberos: there is no KDC here (Debian: apt install krb5-kdc krb5-admin-server)");
     }
     // The library reads where its KDC is from the environment of its process.

@@ -20,10 +20,10 @@ const IPV6_MIN_MTU: usize = 1280;
 /// Makes routes and MTU what the installed children need. `all`: looks at all of them, whatever has changed.
 pub async fn follow(plane: &mut UserspacePlane, routes: &mut Routes, tun: &Tun, fixed_mtu: Option<u16>, all: bool) {
     let changes = plane.take_route_changes();
-    if !changes.is_empty() || all {
-        if let Err(error) = follow_routes(plane, routes, changes, all).await {
-            tracing::error!(%error, "routes into the tunnel could not be set");
-        }
+    if (!changes.is_empty() || all)
+        && let Err(error) = follow_routes(plane, routes, changes, all).await
+    {
+        tracing::error!(%error, "routes into the tunnel could not be set");
     }
     let fits = plane.smallest_inner_mtu();
     let mtu = fixed_mtu.map(usize::from).or(fits.map(|mtu| mtu.max(IPV6_MIN_MTU)));

@@ -107,11 +107,11 @@ impl MemoryStore {
         {
             self.detach(before.ike, id);
         }
-        if let Some(entry) = self.ike_sas.get_mut(&ike) {
-            if let Err(at) = entry.children.binary_search(&id) {
-                entry.children.reserve_exact(1);
-                entry.children.insert(at, id);
-            }
+        if let Some(entry) = self.ike_sas.get_mut(&ike)
+            && let Err(at) = entry.children.binary_search(&id)
+        {
+            entry.children.reserve_exact(1);
+            entry.children.insert(at, id);
         }
     }
 
@@ -130,7 +130,7 @@ impl SaStore for MemoryStore {
     }
 
     fn snapshot(&self) -> SaSnapshot {
-        let entry = |entry: &Box<Entry>| IkeSaEntry {
+        let entry = |entry: &Entry| IkeSaEntry {
             facts: entry.facts.clone(),
             children: entry
                 .children
@@ -141,7 +141,7 @@ impl SaStore for MemoryStore {
         };
         SaSnapshot {
             version: FORMAT_VERSION,
-            ike_sas: self.ike_sas.values().map(entry).collect(),
+            ike_sas: self.ike_sas.values().map(|kept| entry(kept)).collect(),
             connections_down: self.down.values().cloned().collect(),
         }
     }

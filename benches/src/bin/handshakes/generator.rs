@@ -168,7 +168,7 @@ impl Generator {
     fn rest(&self) -> Result<(), String> {
         let until = self.engine.deadline().map(|(at, _)| at.since(self.now()));
         let milliseconds = until.map_or(1000, |d| d.as_millis().min(1000));
-        let timeout = PollTimeout::try_from(milliseconds as u16).unwrap_or(PollTimeout::ZERO);
+        let timeout = PollTimeout::from(milliseconds as u16);
         let mut waiting = [0, 1].map(|n: usize| PollFd::new(self.sockets[n].1.as_fd(), PollFlags::POLLIN));
         poll(&mut waiting, timeout).map_err(|e| format!("cannot wait: {e}"))?;
         Ok(())
