@@ -21,6 +21,7 @@ pub mod reload;
 pub mod revocation;
 pub mod run;
 pub mod runtime;
+pub mod service;
 pub mod table;
 pub mod tunnels;
 pub mod waiting;

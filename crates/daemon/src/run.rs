@@ -27,6 +27,7 @@ use crate::runtime::core::Core;
 use crate::runtime::edges::{Edges, PathMtus};
 use crate::runtime::traffic::Traffic;
 use crate::runtime::{now, until};
+use crate::service::Manager;
 use crate::tunnels;
 use crate::waiting::Waiting;
 
@@ -83,6 +84,7 @@ struct Daemon {
     answers: UnboundedReceiver<(Ticket, Answer)>,
     waiting: Waiting,
     log: EventLog,
+    manager: Manager,
     traffic: Traffic,
     /// The next look at routes is one at all of them.
     all_routes: bool,
@@ -96,6 +98,8 @@ enum Wake {
     Answer(Ticket, Answer),
     Call(Call),
     Deadline,
+    /// The service manager wants to know that the loop is alive.
+    Alive,
     Stop,
     Reload,
     Renewed(Renewal),
@@ -173,6 +177,7 @@ impl Daemon {
             answers,
             waiting: Waiting::default(),
             log: EventLog::default(),
+            manager: Manager::new(),
             traffic: Traffic::default(),
             all_routes: false,
             idle: false,
@@ -186,6 +191,7 @@ impl Daemon {
         let mut hangup = handler(SignalKind::hangup())?;
         let mut stop_by: Option<Instant> = None;
         self.feed(Input::Timer).await;
+        self.manager.ready(self.settings.policy().connections.len());
         loop {
             let engine = self.core.engine.deadline().map(|(at, _)| at);
             let deadline = [engine, stop_by].into_iter().flatten().min();
@@ -208,8 +214,10 @@ impl Daemon {
                 Wake::Answer(ticket, answer) => self.core.feed(now(), Input::Answer(ticket, answer), &mut self.edges),
                 Wake::Call(call) => self.on_call(call).await,
                 Wake::Deadline => self.core.feed(now(), Input::Timer, &mut self.edges),
+                Wake::Alive => self.manager.alive(),
                 Wake::Stop if stop_by.is_none() => {
                     tracing::info!("stopping: deleting the SAs with their peers");
+                    self.manager.stopping();
                     stop_by = Some(now() + SHUTDOWN_LIMIT);
                     self.core
                         .feed(now(), Input::Command(Command::Shutdown), &mut self.edges);
@@ -241,6 +249,7 @@ impl Daemon {
             Some((ticket, answer)) = self.answers.recv() => Wake::Answer(ticket, answer),
             call = self.control.next() => Wake::Call(call),
             renewal = self.watch.next() => Wake::Renewed(renewal),
+            () = self.manager.due() => Wake::Alive,
             () = tokio::time::sleep(until(deadline)) => Wake::Deadline,
             _ = self.edges.udp.readable() => Wake::Packets,
             _ = self.edges.raw.readable() => Wake::Packets,
@@ -297,6 +306,7 @@ impl Daemon {
         let read = self.settings.read_again();
         let answer = self.settings.answer(&read, dry_run);
         if !dry_run {
+            self.manager.reloading();
             reload::log(&read);
             if let Ok(fresh) = read {
                 self.settings.take(fresh);
@@ -305,6 +315,7 @@ impl Daemon {
                 (self.core.routes_changed, self.all_routes) = (true, true);
                 self.feed(Input::Policy(self.settings.policy())).await;
             }
+            self.manager.ready(self.settings.policy().connections.len());
         }
         answer
     }
