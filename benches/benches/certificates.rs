@@ -1,20 +1,15 @@
-//! What authentication by certificate costs: each signature made and checked, a path of three certificates with and
-//! without CRLs, and whole handshakes.
+//! What authentication by certificate costs: each signature made and checked, a path of three certificates with and without
+//! CRLs. Whole handshakes are in the bench `handshake`.
 #![allow(missing_docs)]
 
 use std::hint::black_box;
 use std::sync::Arc;
 
-use criterion::{Criterion, criterion_group};
+use criterion::{Criterion, criterion_group, criterion_main};
 use handfast_auth::certificate::generate::{KeyKind, generate};
 use handfast_auth::certificate::path::find;
 use handfast_auth::certificate::revocation::{Evidence, RevocationPolicy, Wanted, check_all};
 use handfast_auth::certificate::{Certificate, Crl, Curve, Form, LocalSigner, PathPolicy, PrivateKey, Scheme, Signer};
-use handfast_benches::ends::{Ends, policies, policies_v1};
-use handfast_benches::ratio::{measure, time, wanted};
-use handfast_benches::unavoidable::Unavoidable;
-use handfast_benches::unavoidable_signatures::by_certificate;
-use handfast_benches::unavoidable_v1::Unavoidable as UnavoidableV1;
 use handfast_crypto::hash::Hash;
 use handfast_sim::pki::{Ca, NOW};
 use ring::rand::SystemRandom;
@@ -45,7 +40,6 @@ fn signatures(criterion: &mut Criterion) {
         };
         let signature = sign();
         let mut bench = criterion.benchmark_group(format!("signature/{name}"));
-        bench.sample_size(20);
         bench.bench_function("sign", |b| b.iter(sign));
         bench.bench_function("verify", |b| {
             b.iter(|| {
@@ -87,61 +81,9 @@ fn path_of_three(criterion: &mut Criterion) {
     });
 }
 
-/// Whole handshakes by certificate, both ends in this thread, against the cryptography that they cannot avoid.
-fn handshakes() {
-    for (name, kind) in [
-        ("ecdsa256", KeyKind::Ec(Curve::P256)),
-        ("ed25519", KeyKind::Ed25519),
-        ("rsa2048", KeyKind::Rsa(2048)),
-        ("rsa3072", KeyKind::Rsa(3072)),
-    ] {
-        let turns = if matches!(kind, KeyKind::Rsa(_)) { 100 } else { 500 };
-        for (mode, base) in [
-            ("ikev2", policies()),
-            ("main", policies_v1(false)),
-            ("aggressive", policies_v1(true)),
-        ] {
-            if mode != "ikev2" && kind == KeyKind::Ed25519 {
-                // It has no method in IKEv1.
-                continue;
-            }
-            let (ends, signatures) = by_certificate(&base, kind);
-            let whole = || {
-                let mut ends = Ends::new(&ends);
-                let took = time(|| ends.handshake());
-                assert_eq!(ends.up, 2, "{name} in {mode}: the handshake failed");
-                took
-            };
-            let name = format!("handshake/{mode}-{name}");
-            if mode == "ikev2" {
-                let rest = Unavoidable::of(&ends);
-                let part = || {
-                    time(|| {
-                        rest.both_ends();
-                        signatures.both_ends();
-                    })
-                };
-                measure(turns, whole, part).print(&name, 1);
-            } else {
-                let rest = UnavoidableV1::of_ends(&ends);
-                let part = || {
-                    time(|| {
-                        rest.phase_two(&rest.phase_one());
-                        signatures.both_ends();
-                    })
-                };
-                measure(turns, whole, part).print(&name, 1);
-            }
-        }
-    }
+criterion_group! {
+    name = benches;
+    config = handfast_benches::criterion();
+    targets = signatures, path_of_three
 }
-
-criterion_group!(benches, signatures, path_of_three);
-
-fn main() {
-    benches();
-    Criterion::default().configure_from_args().final_summary();
-    if wanted("handshake") {
-        handshakes();
-    }
-}
+criterion_main!(benches);

@@ -11,7 +11,6 @@ use handfast_modp::{Arithmetic, ModpGroup, PrivateKey};
 fn exchange(criterion: &mut Criterion) {
     for group in default_provider().groups {
         let mut bench = criterion.benchmark_group(format!("dh/{}", group.id()));
-        bench.sample_size(20);
         let generate = || group.generate(&mut Random).expect("the system has randomness");
         bench.bench_function("keygen", |b| b.iter(generate));
         let peer = generate().public().to_vec();
@@ -34,7 +33,6 @@ fn arithmetic(criterion: &mut Criterion) {
     for group in ModpGroup::all() {
         for by in Arithmetic::available() {
             let mut bench = criterion.benchmark_group(format!("modp/{}/{}", group.name(), by.name()));
-            bench.sample_size(20);
             let (ours, peer) = (key(group), key(group).public());
             bench.bench_function("keygen", |b| b.iter(|| ours.public_by(by)));
             bench.bench_function("agree", |b| b.iter(|| ours.agree_by(by, &peer)));
@@ -43,7 +41,11 @@ fn arithmetic(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, exchange, arithmetic);
+criterion_group! {
+    name = benches;
+    config = handfast_benches::criterion();
+    targets = exchange, arithmetic
+}
 
 fn main() {
     #[cfg(feature = "openssl")]

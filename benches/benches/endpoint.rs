@@ -9,10 +9,10 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
 
-use criterion::{BenchmarkId, Criterion};
+use criterion::BenchmarkId;
 use handfast_auth::{Identity, IdentityPattern};
 use handfast_benches::ends::{answer, seed};
-use handfast_benches::ratio::{measure, time, wanted};
+use handfast_benches::ratio::{measure, time, trial, wanted};
 use handfast_crypto::default_provider;
 use handfast_engine::policy::{Connection, Policy, Remote, Selector};
 use handfast_engine::{Command, Engine, EngineConfig, Event, Input, Instant, Output, Transmit};
@@ -91,10 +91,15 @@ impl Pair {
         took
     }
 
+    /// One of many, as the clock is too coarse for one.
     fn tick(&mut self) -> Duration {
-        time(|| {
-            black_box(self.run(Input::Timer));
-        })
+        const MANY: u32 = 256;
+        let took = time(|| {
+            for _ in 0..MANY {
+                black_box(self.run(Input::Timer));
+            }
+        });
+        took / MANY
     }
 
     /// Until neither end has anything to send; how many datagrams there were.
@@ -157,6 +162,24 @@ fn responder() -> Connection {
     }
 }
 
+/// Says what its memory is, where the system tells.
+fn measured(size: usize, trial: bool) -> Pair {
+    let before = resident();
+    let pair = Pair::new(size);
+    if let (Some(before), Some(after), false) = (before, resident(), trial) {
+        let each = after.saturating_sub(before) as f64 / size as f64;
+        println!("endpoint/memory/{size:<24} {each:>8.1} KiB resident for each SA, both ends and their policies");
+    }
+    pair
+}
+
+/// KiB of this process.
+fn resident() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
 type Work = (&'static str, fn(&mut Pair) -> Duration);
 
 const WORKS: [Work; 3] = [
@@ -166,16 +189,16 @@ const WORKS: [Work; 3] = [
 ];
 
 fn main() {
-    let mut criterion = Criterion::default().configure_from_args();
+    let mut criterion = handfast_benches::criterion().configure_from_args();
     // Where cargo only wants to know that it runs, the large ones are left out.
-    let trial = std::env::args().any(|arg| arg == "--test" || arg == "--list");
+    let trial = trial();
     let sizes: Vec<usize> = SIZES.into_iter().filter(|size| !trial || *size == SIZES[0]).collect();
     let named = |size: &usize| wanted(&format!("endpoint/{size}")) || trial;
     let any = sizes.iter().any(named) || WORKS.iter().any(|(work, _)| wanted(&format!("endpoint/{work}")));
     if !any {
         return;
     }
-    let pairs: Vec<RefCell<Pair>> = sizes.iter().map(|size| RefCell::new(Pair::new(*size))).collect();
+    let pairs: Vec<RefCell<Pair>> = sizes.iter().map(|size| RefCell::new(measured(*size, trial))).collect();
     for (name, work) in WORKS {
         let mut group = criterion.benchmark_group(format!("endpoint/{name}"));
         for (size, pair) in sizes.iter().zip(&pairs) {
@@ -187,7 +210,7 @@ fn main() {
         for (size, pair) in sizes.iter().zip(&pairs).skip(1) {
             if wanted(&format!("endpoint/{name}")) {
                 let (large, small) = (|| work(&mut pair.borrow_mut()), || work(&mut pairs[0].borrow_mut()));
-                measure(500, large, small).print_beside(&format!("endpoint/{name}/{size}"), "with 1000", 1);
+                measure(500, large, small).print_beside(&format!("endpoint/{name}/{size}"), "1,000 SAs", 1);
             }
         }
     }

@@ -1,4 +1,5 @@
-//! PRFs, and the key schedules of both versions, for every PRF there is; against ring's HMAC where it has the hash.
+//! PRFs, and the key schedules of both versions, for every PRF there is. A PRF against ring's HMAC where it has the hash,
+//! and with the feature `openssl` against OpenSSL's; a key schedule against the calls of its PRF that it cannot avoid.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use std::hint::black_box;
@@ -24,7 +25,6 @@ fn prfs(criterion: &mut Criterion) {
     for &prf in legacy_provider().prfs {
         let key = vec![1; prf.key_len()];
         let mut group = criterion.benchmark_group(format!("prf/{}", prf.id()));
-        group.sample_size(20);
         for size in SIZES {
             let data = vec![2; size];
             group.throughput(Throughput::Bytes(size as u64));
@@ -47,7 +47,6 @@ fn schedules(criterion: &mut Criterion) {
     let shared = Secret::from(&[3; 256][..]);
     for &prf in legacy_provider().prfs {
         let mut group = criterion.benchmark_group(format!("schedule/{}", prf.id()));
-        group.sample_size(20);
         for protect in ciphers() {
             let encr = protect.encr();
             group.bench_function(format!("v2/ike/{encr}"), |b| b.iter(|| ike(prf, protect, &shared)));
@@ -91,7 +90,33 @@ fn phase_two(prf: &dyn PrfAlgorithm, protect: &dyn ProtectAlgorithm, skeyid_d: &
     [1, 2].map(|spi| v1::keymat(prf, black_box(skeyid_d), &quick, spi, len).unwrap())
 }
 
-/// The same key and data by ring, in turns.
+/// The same key and data, set up each time as IKE does, in turns.
+fn beside(prf: &dyn PrfAlgorithm, other: &str, mut compute: impl FnMut(&[u8], &[u8])) {
+    let key = vec![1; prf.key_len()];
+    for size in SIZES {
+        let name = format!("prf/{}/{}/{size}", other.to_lowercase(), prf.id());
+        if !wanted(&name) {
+            continue;
+        }
+        let data = vec![2; size];
+        let ours = || {
+            time(|| {
+                for _ in 0..BATCH {
+                    black_box(prf.compute(black_box(&key), &[black_box(&data)]));
+                }
+            })
+        };
+        let others = || {
+            time(|| {
+                for _ in 0..BATCH {
+                    compute(black_box(&key), black_box(&data));
+                }
+            })
+        };
+        measure(TURNS, ours, others).print_beside(&name, other, BATCH);
+    }
+}
+
 fn anchors() {
     let rings = [
         (Prf::HMAC_SHA1, hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY),
@@ -100,38 +125,118 @@ fn anchors() {
         (Prf::HMAC_SHA2_512, hmac::HMAC_SHA512),
     ];
     for (id, algorithm) in rings {
-        let prf = default_provider().prf(id).unwrap();
-        let key = vec![1; prf.key_len()];
-        for size in SIZES {
-            let name = format!("prf/ring/{id}/{size}");
-            if !wanted(&name) {
-                continue;
-            }
-            let data = vec![2; size];
-            let ours = || {
-                time(|| {
-                    for _ in 0..BATCH {
-                        black_box(prf.compute(black_box(&key), &[black_box(&data)]));
-                    }
-                })
+        beside(default_provider().prf(id).unwrap(), "ring", |key, data| {
+            black_box(hmac::sign(&hmac::Key::new(algorithm, key), data));
+        });
+    }
+    #[cfg(feature = "openssl")]
+    openssl_anchors();
+}
+
+#[cfg(feature = "openssl")]
+fn openssl_anchors() {
+    use handfast_benches::openssl::mac::{AesMac, Hmac};
+
+    for (id, digest) in [
+        (Prf::HMAC_MD5, "MD5"),
+        (Prf::HMAC_SHA1, "SHA1"),
+        (Prf::HMAC_SHA2_256, "SHA256"),
+        (Prf::HMAC_SHA2_384, "SHA384"),
+        (Prf::HMAC_SHA2_512, "SHA512"),
+    ] {
+        let mut mac = Hmac::new(digest);
+        beside(legacy_provider().prf(id).unwrap(), "OpenSSL", |key, data| {
+            mac.set_key(key);
+            black_box(mac.compute(data, &mut [0; 64]));
+        });
+    }
+    for (id, xcbc) in [(Prf::AES128_XCBC, true), (Prf::AES128_CMAC, false)] {
+        let mut mac = AesMac::new(xcbc);
+        beside(legacy_provider().prf(id).unwrap(), "OpenSSL", |key, data| {
+            mac.set_key(key.try_into().unwrap());
+            black_box(mac.compute(data));
+        });
+    }
+}
+
+/// A key schedule's bare calls: prf of so many octets with such keys, `count` times.
+fn bare(prf: &dyn PrfAlgorithm, count: usize, len: usize) {
+    let (key, data) = ([1; 64], [2; 512]);
+    for _ in 0..count {
+        black_box(prf.compute(black_box(&key[..prf.key_len()]), &[black_box(&data[..len])]));
+    }
+}
+
+/// Each key schedule against its PRF alone, on as many octets.
+fn schedules_beside_bare() {
+    let shared = Secret::from(&[3; 256][..]);
+    let spis = 2 * SPI.len();
+    for &prf in legacy_provider().prfs {
+        let out = prf.output_len();
+        let sk_d = Secret::from(&vec![4; prf.key_len()][..]);
+        let nonces = 2 * NONCE.len();
+        for protect in ciphers() {
+            let (encr, keys) = (protect.encr(), protect.encr_key_len() + protect.integ_key_len());
+            let turns = |what: &str, whole: &dyn Fn(), part: &dyn Fn()| {
+                let name = format!("schedule/bare/{}/{what}/{encr}", prf.id());
+                if wanted(&name) {
+                    let batch = |work: &dyn Fn()| time(|| (0..BATCH / 4).for_each(|_| work()));
+                    measure(TURNS / 2, || batch(whole), || batch(part)).print(&name, BATCH / 4);
+                }
             };
-            let ring = || {
-                time(|| {
-                    for _ in 0..BATCH {
-                        let key = hmac::Key::new(algorithm, black_box(&key));
-                        black_box(hmac::sign(&key, black_box(&data)));
-                    }
-                })
+            let all = (3 * prf.key_len() + 2 * keys).div_ceil(out);
+            turns("v2/ike", &|| drop(black_box(ike(prf, protect, &shared))), &|| {
+                bare(prf, 1, shared.as_bytes().len());
+                bare(prf, 1, nonces + spis + 1);
+                bare(prf, all - 1, out + nonces + spis + 1);
+            });
+            let child = || {
+                drop(black_box(
+                    v2::child_keys(prf, protect, &sk_d, None, &NONCE, &NONCE).unwrap(),
+                ))
             };
-            measure(TURNS, ours, ring).print_beside(&name, "ring", BATCH);
+            turns("v2/child", &child, &|| {
+                bare(prf, 1, nonces + 1);
+                bare(prf, (2 * keys).div_ceil(out) - 1, out + nonces + 1);
+            });
+            let cipher_key = protect.encr_key_len();
+            turns(
+                "v1/phase1",
+                &|| drop(black_box(phase_one(prf, protect, &shared))),
+                &|| {
+                    let gxy = shared.as_bytes().len();
+                    bare(prf, 1, nonces);
+                    bare(prf, 1, gxy + spis + 1);
+                    bare(prf, 2, out + gxy + spis + 1);
+                    if cipher_key > out {
+                        bare(prf, 1, 1);
+                        bare(prf, cipher_key.div_ceil(out) - 1, out);
+                    }
+                },
+            );
+            turns(
+                "v1/phase2",
+                &|| drop(black_box(phase_two(prf, protect, &sk_d))),
+                &|| {
+                    for _ in 0..2 {
+                        bare(prf, 1, 5 + nonces);
+                        bare(prf, keys.div_ceil(out) - 1, out + 5 + nonces);
+                    }
+                },
+            );
         }
     }
 }
 
-criterion_group!(benches, prfs, schedules);
+criterion_group! {
+    name = benches;
+    config = handfast_benches::criterion();
+    targets = prfs, schedules
+}
 
 fn main() {
     anchors();
+    schedules_beside_bare();
     benches();
     Criterion::default().configure_from_args().final_summary();
 }

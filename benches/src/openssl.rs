@@ -1,4 +1,7 @@
-//! The same Diffie-Hellman exchanges by the system's OpenSSL.
+//! The same by the system's OpenSSL: Diffie-Hellman exchanges here, ciphers and MACs below.
+
+pub mod cipher;
+pub mod mac;
 
 use handfast_crypto::transform::Group;
 use openssl::bn::{BigNum, BigNumContext};

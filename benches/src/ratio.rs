@@ -13,8 +13,10 @@ pub struct Ratio {
     pub ratio: [f64; 3],
 }
 
-/// Measures `turns` turns of both. `whole` and `part` say how long they took, which leaves preparations out.
-pub fn measure(turns: usize, mut whole: impl FnMut() -> Duration, mut part: impl FnMut() -> Duration) -> Ratio {
+/// Measures `count` turns of both, or as many as the [command line has time for](turns). `whole` and `part` say how long
+/// they took, which leaves preparations out.
+pub fn measure(count: usize, mut whole: impl FnMut() -> Duration, mut part: impl FnMut() -> Duration) -> Ratio {
+    let turns = turns(count);
     for _ in 0..turns / 10 {
         whole();
         part();
@@ -33,17 +35,20 @@ pub fn measure(turns: usize, mut whole: impl FnMut() -> Duration, mut part: impl
     }
 }
 
-/// Whether the command line asks for this measurement: cargo hands filters to every bench, and `--test` where it only
-/// wants to know that they run, for which criterion's part is enough.
+/// Whether the command line asks for this measurement: cargo hands filters to every bench.
 pub fn wanted(name: &str) -> bool {
     let (mut filtered, mut found) = (false, false);
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
-            "--test" | "--list" => return false,
-            "--bench" => {}
-            // Criterion's, each with a value.
-            option if option.starts_with("--") => drop(arguments.next()),
+            "--list" => return false,
+            option if SWITCHES.contains(&option) => {}
+            // Criterion's others, each with a value.
+            option if option.starts_with('-') => {
+                if !option.contains('=') {
+                    arguments.next();
+                }
+            }
             filter => {
                 filtered = true;
                 found |= name.contains(filter);
@@ -51,6 +56,43 @@ pub fn wanted(name: &str) -> bool {
         }
     }
     found || !filtered
+}
+
+/// Criterion's options without a value.
+const SWITCHES: [&str; 12] = [
+    "--bench",
+    "--test",
+    "--quick",
+    "--noplot",
+    "-n",
+    "--verbose",
+    "-v",
+    "--quiet",
+    "--exact",
+    "--ignored",
+    "--nocapture",
+    "--discard-baseline",
+];
+
+fn given(option: &str) -> bool {
+    std::env::args().skip(1).any(|argument| argument == option)
+}
+
+/// Whether cargo only wants to know that everything runs: `cargo bench -- --test`, and `cargo test --benches`, which does
+/// not say `--bench`.
+pub fn trial() -> bool {
+    given("--test") || given("--list") || !given("--bench")
+}
+
+/// So many turns, or fewer where the command line is in a hurry (`--quick`, `--test`).
+pub fn turns(whole: usize) -> usize {
+    if trial() {
+        1
+    } else if given("--quick") {
+        (whole / 10).max(10)
+    } else {
+        whole
+    }
 }
 
 /// How long one call takes.
@@ -87,6 +129,9 @@ impl Ratio {
     }
 
     fn line(&self, name: &str, calls: u32, part: &str) {
+        if trial() {
+            return println!("Testing {name}\nSuccess");
+        }
         let nanos = |q: [Duration; 3]| q.map(|d| d.as_nanos() / u128::from(calls.max(1)));
         let ([w1, w2, w3], [p1, p2, p3]) = (nanos(self.whole), nanos(self.part));
         let [r1, r2, r3] = self.ratio;

@@ -1,31 +1,96 @@
-//! `cargo xtask bench`: measurements that need more than one process.
+//! `cargo xtask bench`: the list of measurements, and those that need more than one process.
 
 use std::process::Command;
 
 use crate::{peers, root};
 
 const HELP: &str = "\
-Measure what takes more than one process.
+Every measurement, its question and its command. Those of several processes need root and two processors, build the
+daemon in release mode first, and have options (--help, --json):
 
-    cargo xtask bench plane [OPTION]...     goodput, CPU, packets per second and latency of the userspace plane between
-                                            two namespaces, beside strongSwan's kernel-libipsec and the bare wire
-    cargo xtask bench plane --help          its options
-    cargo xtask bench handshakes [OPTION].. processor time and memory of a setup at a responder: strongSwan's and ours
-    cargo xtask bench handshakes --help     its options
+    cargo xtask bench handshakes    what does a setup cost a gateway, in processor time and memory, strongSwan and us?
+    cargo xtask bench plane         how much does the userspace plane carry, at what cost, beside kernel-libipsec?
 
-It builds the daemon in release mode first. What runs in one process is measured by `cargo bench`.
+Those of one process need nothing but Rust, and OpenSSL's headers where it is the anchor:
+
+    cargo bench -p handfast-benches [--features openssl] [--bench NAME] [-- FILTER] [-- --quick]
+
 ";
+
+/// What runs in one process: the bench, its question, its anchor in the same run.
+pub const BENCHES: [(&str, &str, &str); 12] = [
+    (
+        "dh",
+        "what does a key pair and an agreement cost in each group?",
+        "OpenSSL",
+    ),
+    (
+        "timing",
+        "do the times of key exchange tell secrets?",
+        "a control that does",
+    ),
+    (
+        "keys",
+        "what do PRFs and key schedules cost?",
+        "ring, OpenSSL, the PRF alone",
+    ),
+    ("ciphers", "what does each cipher cost?", "ring, OpenSSL"),
+    (
+        "messages",
+        "what does it cost to parse and encode a message?",
+        "ipsec-parser, copying",
+    ),
+    (
+        "esp",
+        "what does a packet of each suite cost, and one in a plane with many children?",
+        "-",
+    ),
+    ("esp_aead", "what does ESP add to its cipher?", "ring"),
+    ("certificates", "what do signatures, paths and CRLs cost?", "-"),
+    (
+        "handshake",
+        "what does IKE add to its cryptography, by each method and version?",
+        "the operations alone",
+    ),
+    (
+        "ikev1",
+        "what is a further quick mode worth against a new phase 1?",
+        "the operations alone",
+    ),
+    (
+        "kerberos",
+        "what does Kerberos cost? (a KDC must be installed)",
+        "its library's own time",
+    ),
+    (
+        "endpoint",
+        "do costs grow with the number of SAs, up to 100,000? (2 GB)",
+        "1,000 SAs",
+    ),
+];
+
+fn help() -> String {
+    let lines = BENCHES.map(|(name, question, anchor)| {
+        let anchor = if anchor == "-" {
+            String::new()
+        } else {
+            format!(" [beside {anchor}]")
+        };
+        format!("    {name:13} {question}{anchor}\n")
+    });
+    format!("{HELP}{}", lines.concat())
+}
 
 /// Runs the bench that `args` name. Returns whether all went well.
 pub fn main(args: &[&str]) -> bool {
     match args {
         [name @ ("plane" | "handshakes"), rest @ ..] => program(name, rest),
         [] | ["-h" | "--help" | "help"] => {
-            print!("{HELP}");
+            print!("{}", help());
             true
         }
         [other, ..] => {
-            eprint!("xtask: there is no bench `{other}`\n\n{HELP}");
+            eprint!("xtask: there is no bench `{other}` here\n\n{}", help());
             false
         }
     }
@@ -72,4 +137,20 @@ fn cargo(args: &[&str]) -> bool {
     command.env("HANDFAST_BINARY", target.join("release/handfast"));
     command.env("HANDFAST_LOG", "warn");
     command.status().is_ok_and(|status| status.success())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_bench_is_listed() {
+        let manifest = include_str!("../../benches/Cargo.toml");
+        let after = manifest.split("[[bench]]").skip(1);
+        let mut there: Vec<&str> = after.filter_map(|bench| bench.split('"').nth(1)).collect();
+        let mut listed: Vec<&str> = BENCHES.iter().map(|(name, ..)| *name).collect();
+        there.sort_unstable();
+        listed.sort_unstable();
+        assert_eq!(listed, there);
+    }
 }
