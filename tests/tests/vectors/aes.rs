@@ -1,6 +1,6 @@
 //! RFC 3566, RFC 4434: AES-XCBC. RFC 4493, RFC 4615: AES-CMAC. RFC 3686: AES-CTR. SP 800-38A: AES-CBC.
 
-use handfast_crypto::default_provider;
+use handfast_crypto::providers;
 use handfast_crypto::transform::{Encr, Integ, Prf};
 use handfast_tests::golden::unhex;
 
@@ -164,12 +164,14 @@ fn octets(hex: &str) -> Vec<u8> {
 
 #[test]
 fn prfs() {
-    for (prf, cases) in [(Prf::AES128_XCBC, &XCBC[..]), (Prf::AES128_CMAC, &CMAC[..])] {
-        let prf = default_provider().prf(prf).unwrap();
-        assert_eq!(prf.nonce_key_len(), Some(8));
-        for [key, message, output] in cases {
-            let computed = prf.compute(&octets(key), &[&octets(message)]);
-            assert_eq!(computed.as_bytes(), octets(output), "{} {key} {message}", prf.id());
+    for provider in providers() {
+        for (prf, cases) in [(Prf::AES128_XCBC, &XCBC[..]), (Prf::AES128_CMAC, &CMAC[..])] {
+            let prf = provider.prf(prf).unwrap();
+            assert_eq!(prf.nonce_key_len(), Some(8));
+            for [key, message, output] in cases {
+                let computed = prf.compute(&octets(key), &[&octets(message)]);
+                assert_eq!(computed.as_bytes(), octets(output), "{} {key} {message}", prf.id());
+            }
         }
     }
 }
@@ -177,90 +179,98 @@ fn prfs() {
 /// RFC 3566 section 4.6, test case 7.
 #[test]
 fn xcbc_of_a_thousand_zeros() {
-    let prf = default_provider().prf(Prf::AES128_XCBC).unwrap();
-    let output = prf.compute(&(0..16).collect::<Vec<u8>>(), &[&[0; 1000]]);
-    assert_eq!(output.as_bytes(), octets("f0dafee895db30253761103b5d84528f"));
+    for provider in providers() {
+        let prf = provider.prf(Prf::AES128_XCBC).unwrap();
+        let output = prf.compute(&(0..16).collect::<Vec<u8>>(), &[&[0; 1000]]);
+        assert_eq!(output.as_bytes(), octets("f0dafee895db30253761103b5d84528f"));
+    }
 }
 
 /// A packet of nothing but header and IV, whose ICV is the case's MAC cut to 96 bits. What is shorter than an IV cannot
 /// be a packet.
 #[test]
 fn integrity() {
-    let mut run = 0;
-    for (integ, cases) in [(Integ::AES_XCBC_96, &XCBC[..]), (Integ::AES_CMAC_96, &CMAC[..])] {
-        let algorithm = default_provider().protect(Encr::aes_ctr(128), Some(integ)).unwrap();
-        for [key, message, output] in cases
-            .iter()
-            .filter(|[key, message, _]| key.len() == 32 && message.len() >= 16)
-        {
-            let key = algorithm.key(&[0; 20], &octets(key)).unwrap();
-            let mut packet = octets(&[message, &output[..24]].concat());
-            let opened = key.open(&mut packet, message.len() / 2 - 8, None);
-            assert_eq!(opened.map(|plain| plain.len()), Ok(0), "{integ} {message}");
-            run += 1;
+    for provider in providers() {
+        let mut run = 0;
+        for (integ, cases) in [(Integ::AES_XCBC_96, &XCBC[..]), (Integ::AES_CMAC_96, &CMAC[..])] {
+            let algorithm = provider.protect(Encr::aes_ctr(128), Some(integ)).unwrap();
+            for [key, message, output] in cases
+                .iter()
+                .filter(|[key, message, _]| key.len() == 32 && message.len() >= 16)
+            {
+                let key = algorithm.key(&[0; 20], &octets(key)).unwrap();
+                let mut packet = octets(&[message, &output[..24]].concat());
+                let opened = key.open(&mut packet, message.len() / 2 - 8, None);
+                assert_eq!(opened.map(|plain| plain.len()), Ok(0), "{integ} {message}");
+                run += 1;
+            }
         }
+        assert_eq!(run, 8);
     }
-    assert_eq!(run, 8);
 }
 
 #[test]
 fn aes_ctr() {
-    for [key, iv, plain, ciphertext] in AES_CTR {
-        let key = octets(key);
-        let encr = Encr::aes_ctr(u16::try_from(key.len() - 4).unwrap() * 8);
-        let algorithm = default_provider().protect(encr, Some(Integ::HMAC_SHA1_96)).unwrap();
-        let key = algorithm.key(&key, &[7; 20]).unwrap();
-        let plain = octets(plain);
-        let mut packet = [&[0; 16][..], &plain, &[0; 12]].concat();
-        let counter = u64::from_be_bytes(octets(iv).try_into().unwrap());
-        key.seal(&mut packet, 8, counter, None).unwrap();
-        assert_eq!(
-            packet[8..packet.len() - 12],
-            octets(&[iv, ciphertext].concat()),
-            "{encr}"
-        );
-        assert_eq!(*key.open(&mut packet, 8, None).unwrap(), plain, "{encr}");
+    for provider in providers() {
+        for [key, iv, plain, ciphertext] in AES_CTR {
+            let key = octets(key);
+            let encr = Encr::aes_ctr(u16::try_from(key.len() - 4).unwrap() * 8);
+            let algorithm = provider.protect(encr, Some(Integ::HMAC_SHA1_96)).unwrap();
+            let key = algorithm.key(&key, &[7; 20]).unwrap();
+            let plain = octets(plain);
+            let mut packet = [&[0; 16][..], &plain, &[0; 12]].concat();
+            let counter = u64::from_be_bytes(octets(iv).try_into().unwrap());
+            key.seal(&mut packet, 8, counter, None).unwrap();
+            assert_eq!(
+                packet[8..packet.len() - 12],
+                octets(&[iv, ciphertext].concat()),
+                "{encr}"
+            );
+            assert_eq!(*key.open(&mut packet, 8, None).unwrap(), plain, "{encr}");
+        }
     }
 }
 
 /// SP 800-38A sections F.2.1, F.2.3 and F.2.5, of one IV and one plaintext: RFC 3602 has keys of 128 bits only.
 #[test]
 fn aes_cbc() {
-    let octets = |hex: &str| unhex(hex).unwrap();
-    let iv = octets("000102030405060708090a0b0c0d0e0f");
-    let plain = octets(
-        "6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e5130c81c46a35ce411e5fbc1191a0a52ef\
+    for provider in providers() {
+        let octets = |hex: &str| unhex(hex).unwrap();
+        let iv = octets("000102030405060708090a0b0c0d0e0f");
+        let plain = octets(
+            "6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e5130c81c46a35ce411e5fbc1191a0a52ef\
          f69f2445df4f9b17ad2b417be66c3710",
-    );
-    let cases = [
-        (
-            "2b7e151628aed2a6abf7158809cf4f3c",
-            "7649abac8119b246cee98e9b12e9197d5086cb9b507219ee95db113a917678b273bed6b8e3c1743b7116e69e22229516\
-             3ff1caa1681fac09120eca307586e1a7",
-        ),
-        (
-            "8e73b0f7da0e6452c810f32b809079e562f8ead2522c6b7b",
-            "4f021db243bc633d7178183a9fa071e8b4d9ada9ad7dedf4e5e738763f69145a571b242012fb7ae07fa9baac3df102e0\
-             08b0e27988598881d920a9e64f5615cd",
-        ),
-        (
-            "603deb1015ca71be2b73aef0857d77811f352c073b6108d72d9810a30914dff4",
-            "f58c4c04d6e5f1ba779eabfb5f7bfbd69cfc4e967edb808d679f777bc6702c7d39f23369a9d9bacfa530e26304231461\
-             b2eb05e2c39be9fcda6c19078c6a9d1b",
-        ),
-    ];
-    for (key, cipher) in cases {
-        let encr = Encr::aes_cbc(key.len() as u16 * 4);
-        let algorithm = default_provider().protect(encr, Some(Integ::HMAC_SHA1_96)).unwrap();
-        let protect = algorithm.key(&octets(key), &[0x5a; 20]).unwrap();
-        let mut packet = [&[0; 8], &iv[..], &octets(cipher)].concat();
-        let prf = default_provider().prf(Prf::HMAC_SHA1).unwrap();
-        let icv = prf.compute(&[0x5a; 20], &[&packet]);
-        packet.extend_from_slice(&icv.as_bytes()[..12]);
-        assert_eq!(
-            protect.open(&mut packet, 8, None).map(|p| p.to_vec()),
-            Ok(plain.clone()),
-            "{encr}"
         );
+        let cases = [
+            (
+                "2b7e151628aed2a6abf7158809cf4f3c",
+                "7649abac8119b246cee98e9b12e9197d5086cb9b507219ee95db113a917678b273bed6b8e3c1743b7116e69e22229516\
+             3ff1caa1681fac09120eca307586e1a7",
+            ),
+            (
+                "8e73b0f7da0e6452c810f32b809079e562f8ead2522c6b7b",
+                "4f021db243bc633d7178183a9fa071e8b4d9ada9ad7dedf4e5e738763f69145a571b242012fb7ae07fa9baac3df102e0\
+             08b0e27988598881d920a9e64f5615cd",
+            ),
+            (
+                "603deb1015ca71be2b73aef0857d77811f352c073b6108d72d9810a30914dff4",
+                "f58c4c04d6e5f1ba779eabfb5f7bfbd69cfc4e967edb808d679f777bc6702c7d39f23369a9d9bacfa530e26304231461\
+             b2eb05e2c39be9fcda6c19078c6a9d1b",
+            ),
+        ];
+        for (key, cipher) in cases {
+            let encr = Encr::aes_cbc(key.len() as u16 * 4);
+            let algorithm = provider.protect(encr, Some(Integ::HMAC_SHA1_96)).unwrap();
+            let protect = algorithm.key(&octets(key), &[0x5a; 20]).unwrap();
+            let mut packet = [&[0; 8], &iv[..], &octets(cipher)].concat();
+            let prf = provider.prf(Prf::HMAC_SHA1).unwrap();
+            let icv = prf.compute(&[0x5a; 20], &[&packet]);
+            packet.extend_from_slice(&icv.as_bytes()[..12]);
+            assert_eq!(
+                protect.open(&mut packet, 8, None).map(|p| p.to_vec()),
+                Ok(plain.clone()),
+                "{encr}"
+            );
+        }
     }
 }

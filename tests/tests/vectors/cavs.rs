@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use handfast_crypto::default_provider;
-use handfast_crypto::provider::PrfAlgorithm;
+use handfast_crypto::provider::{PrfAlgorithm, Provider};
+use handfast_crypto::providers;
 use handfast_crypto::schedule::v2::{prf_plus, skeyseed, skeyseed_rekey};
 use handfast_crypto::secret::Secret;
 use handfast_crypto::transform::Prf;
 use handfast_tests::golden::{data_dir, unhex};
 
-fn prf(name: &str) -> Option<&'static dyn PrfAlgorithm> {
+fn prf(provider: &Provider, name: &str) -> Option<&'static dyn PrfAlgorithm> {
     let id = match name {
         "SHA-1" => Prf::HMAC_SHA1,
         "SHA-256" => Prf::HMAC_SHA2_256,
@@ -17,7 +17,7 @@ fn prf(name: &str) -> Option<&'static dyn PrfAlgorithm> {
         "SHA-512" => Prf::HMAC_SHA2_512,
         _ => return None,
     };
-    default_provider().prf(id)
+    provider.prf(id)
 }
 
 /// prf+ in the length of the answer.
@@ -52,32 +52,34 @@ fn check(prf: &dyn PrfAlgorithm, case: &BTreeMap<String, Vec<u8>>) {
 
 #[test]
 fn key_schedule_of_ikev2() {
-    let text = std::fs::read_to_string(data_dir().join("vectors/ikev2.fax")).unwrap();
-    let (mut algorithm, mut case, mut cases) = (None, BTreeMap::new(), 0);
-    let mut lengths = BTreeSet::new();
-    for line in text.lines().filter(|line| !line.starts_with('#')) {
-        if let Some(found) = line
-            .strip_prefix('[')
-            .and_then(|line| prf(line.trim_end().trim_end_matches(']')))
-        {
-            algorithm = Some(found);
-        } else if let Some((name, value)) = line.split_once(" = ")
-            && name != "COUNT"
-            && !name.starts_with('[')
-        {
-            case.insert(name.to_owned(), unhex(value.trim()).unwrap());
-            if name == "SKEYSEED(Rekey)" {
-                let algorithm = algorithm.unwrap();
-                check(algorithm, &case);
-                lengths.insert((algorithm.id(), case["g^ir"].len(), case["Ni"].len()));
-                case.clear();
-                cases += 1;
+    for provider in providers() {
+        let text = std::fs::read_to_string(data_dir().join("vectors/ikev2.fax")).unwrap();
+        let (mut algorithm, mut case, mut cases) = (None, BTreeMap::new(), 0);
+        let mut lengths = BTreeSet::new();
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            if let Some(found) = line
+                .strip_prefix('[')
+                .and_then(|line| prf(provider, line.trim_end().trim_end_matches(']')))
+            {
+                algorithm = Some(found);
+            } else if let Some((name, value)) = line.split_once(" = ")
+                && name != "COUNT"
+                && !name.starts_with('[')
+            {
+                case.insert(name.to_owned(), unhex(value.trim()).unwrap());
+                if name == "SKEYSEED(Rekey)" {
+                    let algorithm = algorithm.unwrap();
+                    check(algorithm, &case);
+                    lengths.insert((algorithm.id(), case["g^ir"].len(), case["Ni"].len()));
+                    case.clear();
+                    cases += 1;
+                }
             }
         }
+        assert_eq!(cases, text.lines().filter(|line| line.starts_with("COUNT = ")).count());
+        // Eight cases for each of nine combinations of PRF and lengths.
+        assert_eq!((cases, lengths.len()), (72, 9));
+        let prfs: BTreeSet<Prf> = lengths.iter().map(|(prf, ..)| *prf).collect();
+        assert_eq!(prfs.len(), 4);
     }
-    assert_eq!(cases, text.lines().filter(|line| line.starts_with("COUNT = ")).count());
-    // Eight cases for each of nine combinations of PRF and lengths.
-    assert_eq!((cases, lengths.len()), (72, 9));
-    let prfs: BTreeSet<Prf> = lengths.iter().map(|(prf, ..)| *prf).collect();
-    assert_eq!(prfs.len(), 4);
 }

@@ -1,6 +1,6 @@
 //! OpenSSL 3.0's answers for AES-CCM (EVP_aes_128_ccm and its siblings): RFC 4309 has none.
 
-use handfast_crypto::default_provider;
+use handfast_crypto::providers;
 use handfast_crypto::transform::Encr;
 use handfast_tests::golden::unhex;
 
@@ -21,20 +21,22 @@ const CCM: [(u16, usize, &str, &str); 9] = [
 
 #[test]
 fn aes_ccm() {
-    let header = [0, 0, 0x43, 0x21, 0, 0, 0, 7];
-    let plain: Vec<u8> = (0x20..0x48).collect();
-    for (bits, icv_len, ciphertext, icv) in CCM {
-        let encr = match icv_len {
-            16 => Encr::aes_ccm16(bits),
-            12 => Encr::aes_ccm12(bits),
-            _ => Encr::aes_ccm8(bits),
-        };
-        let mut key: Vec<u8> = (0..).take(usize::from(bits / 8)).collect();
-        key.extend([0xa0, 0xa1, 0xa2]);
-        let key = default_provider().protect(encr, None).unwrap().key(&key, &[]).unwrap();
-        let mut packet = [&header[..], &[0; 8], &plain, &vec![0; icv_len]].concat();
-        key.seal(&mut packet, 8, 0x1011_1213_1415_1617, None).unwrap();
-        assert_eq!(packet[16..], unhex(&[ciphertext, icv].concat()).unwrap(), "{encr}");
-        assert_eq!(*key.open(&mut packet, 8, None).unwrap(), plain, "{encr}");
+    for provider in providers() {
+        let header = [0, 0, 0x43, 0x21, 0, 0, 0, 7];
+        let plain: Vec<u8> = (0x20..0x48).collect();
+        for (bits, icv_len, ciphertext, icv) in CCM {
+            let encr = match icv_len {
+                16 => Encr::aes_ccm16(bits),
+                12 => Encr::aes_ccm12(bits),
+                _ => Encr::aes_ccm8(bits),
+            };
+            let mut key: Vec<u8> = (0..).take(usize::from(bits / 8)).collect();
+            key.extend([0xa0, 0xa1, 0xa2]);
+            let key = provider.protect(encr, None).unwrap().key(&key, &[]).unwrap();
+            let mut packet = [&header[..], &[0; 8], &plain, &vec![0; icv_len]].concat();
+            key.seal(&mut packet, 8, 0x1011_1213_1415_1617, None).unwrap();
+            assert_eq!(packet[16..], unhex(&[ciphertext, icv].concat()).unwrap(), "{encr}");
+            assert_eq!(*key.open(&mut packet, 8, None).unwrap(), plain, "{encr}");
+        }
     }
 }

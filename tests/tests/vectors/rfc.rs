@@ -1,6 +1,6 @@
 //! RFC 2202, RFC 4231: HMAC. RFC 3602: AES-CBC. RFC 7634: ChaCha20-Poly1305 in ESP and IKE.
 
-use handfast_crypto::default_provider;
+use handfast_crypto::providers;
 use handfast_crypto::transform::{Encr, Integ, Prf};
 use handfast_tests::golden::unhex;
 
@@ -231,60 +231,66 @@ fn octets(hex: &str) -> Vec<u8> {
 
 #[test]
 fn hmac() {
-    let check = |prf, key: &str, data: &str, wanted: &str| {
-        let prf = default_provider().prf(prf).unwrap();
-        let output = prf.compute(&octets(key), &[&octets(data)]);
-        assert_eq!(output.as_bytes(), octets(wanted), "{} {data}", prf.id());
-    };
-    for [key, data, sha1] in HMAC_SHA1 {
-        check(Prf::HMAC_SHA1, key, data, sha1);
-    }
-    for [key, data, sha256, sha384, sha512] in HMAC_SHA2 {
-        check(Prf::HMAC_SHA2_256, key, data, sha256);
-        check(Prf::HMAC_SHA2_384, key, data, sha384);
-        check(Prf::HMAC_SHA2_512, key, data, sha512);
+    for provider in providers() {
+        let check = |prf, key: &str, data: &str, wanted: &str| {
+            let prf = provider.prf(prf).unwrap();
+            let output = prf.compute(&octets(key), &[&octets(data)]);
+            assert_eq!(output.as_bytes(), octets(wanted), "{} {data}", prf.id());
+        };
+        for [key, data, sha1] in HMAC_SHA1 {
+            check(Prf::HMAC_SHA1, key, data, sha1);
+        }
+        for [key, data, sha256, sha384, sha512] in HMAC_SHA2 {
+            check(Prf::HMAC_SHA2_256, key, data, sha256);
+            check(Prf::HMAC_SHA2_384, key, data, sha384);
+            check(Prf::HMAC_SHA2_512, key, data, sha512);
+        }
     }
 }
 
 /// The vectors have no ICV: it is made with the PRF of the same hash.
 #[test]
 fn aes_cbc() {
-    for [key, header, iv, plain, cipher] in AES_CBC {
-        for integ in [
-            Integ::HMAC_SHA1_96,
-            Integ::HMAC_SHA2_256_128,
-            Integ::HMAC_SHA2_384_192,
-            Integ::HMAC_SHA2_512_256,
-            Integ::AES_XCBC_96,
-            Integ::AES_CMAC_96,
-        ] {
-            let algorithm = default_provider().protect(Encr::aes_cbc(128), Some(integ)).unwrap();
-            let integ_key = vec![0x5a; algorithm.integ_key_len()];
-            let protect = algorithm.key(&octets(key), &integ_key).unwrap();
-            let mut packet = octets(&[header, iv, cipher].concat());
-            let icv = default_provider()
-                .prf(integ.prf().unwrap())
-                .unwrap()
-                .compute(&integ_key, &[&packet]);
-            packet.extend_from_slice(&icv.as_bytes()[..protect.icv_len()]);
-            let header_len = header.len() / 2;
-            let opened = protect.open(&mut packet, header_len, None).unwrap();
-            assert_eq!(opened, octets(plain), "{integ}");
+    for provider in providers() {
+        for [key, header, iv, plain, cipher] in AES_CBC {
+            for integ in [
+                Integ::HMAC_SHA1_96,
+                Integ::HMAC_SHA2_256_128,
+                Integ::HMAC_SHA2_384_192,
+                Integ::HMAC_SHA2_512_256,
+                Integ::AES_XCBC_96,
+                Integ::AES_CMAC_96,
+            ] {
+                let algorithm = provider.protect(Encr::aes_cbc(128), Some(integ)).unwrap();
+                let integ_key = vec![0x5a; algorithm.integ_key_len()];
+                let protect = algorithm.key(&octets(key), &integ_key).unwrap();
+                let mut packet = octets(&[header, iv, cipher].concat());
+                let icv = provider
+                    .prf(integ.prf().unwrap())
+                    .unwrap()
+                    .compute(&integ_key, &[&packet]);
+                packet.extend_from_slice(&icv.as_bytes()[..protect.icv_len()]);
+                let header_len = header.len() / 2;
+                let opened = protect.open(&mut packet, header_len, None).unwrap();
+                assert_eq!(opened, octets(plain), "{integ}");
+            }
         }
     }
 }
 
 #[test]
 fn chacha20_poly1305() {
-    let algorithm = default_provider().protect(Encr::CHACHA20_POLY1305, None).unwrap();
-    let protect = algorithm.key(&octets(CHACHA), &[]).unwrap();
-    let [inner, esp] = CHACHA_ESP.map(octets);
-    let [payload, ike] = CHACHA_IKE.map(octets);
-    let esp_plain = [&inner[..], &[1, 2, 2, 4]].concat();
-    for (header_len, plain, packet) in [(8, esp_plain, esp), (32, payload, ike)] {
-        let mut sealed = [&packet[..header_len], &[0; 8], &plain[..], &[0; 16]].concat();
-        protect.seal(&mut sealed, header_len, CHACHA_IV, None).unwrap();
-        assert_eq!(sealed, packet);
-        assert_eq!(*protect.open(&mut sealed, header_len, None).unwrap(), plain);
+    for provider in providers() {
+        let algorithm = provider.protect(Encr::CHACHA20_POLY1305, None).unwrap();
+        let protect = algorithm.key(&octets(CHACHA), &[]).unwrap();
+        let [inner, esp] = CHACHA_ESP.map(octets);
+        let [payload, ike] = CHACHA_IKE.map(octets);
+        let esp_plain = [&inner[..], &[1, 2, 2, 4]].concat();
+        for (header_len, plain, packet) in [(8, esp_plain, esp), (32, payload, ike)] {
+            let mut sealed = [&packet[..header_len], &[0; 8], &plain[..], &[0; 16]].concat();
+            protect.seal(&mut sealed, header_len, CHACHA_IV, None).unwrap();
+            assert_eq!(sealed, packet);
+            assert_eq!(*protect.open(&mut sealed, header_len, None).unwrap(), plain);
+        }
     }
 }
