@@ -1,7 +1,8 @@
 //! What a Diffie-Hellman exchange costs: key generation and agreement in every group, and by each arithmetic that
 //! this processor has.
 //!
-//! With the feature `openssl`, each whole exchange also against OpenSSL's, in turns, by the thread's processor time.
+//! With the feature `openssl`, each whole exchange also against OpenSSL's; with `aws-lc`, AWS-LC's exchanges against those of
+//! the default provider (and with both against OpenSSL's). In turns, by the thread's processor time.
 
 use criterion::{BatchSize, Criterion, criterion_group};
 use handfast_benches::Random;
@@ -48,10 +49,43 @@ criterion_group! {
 }
 
 fn main() {
+    #[cfg(feature = "aws-lc")]
+    aws_lc::print();
     #[cfg(feature = "openssl")]
     anchors::print();
     benches();
     Criterion::default().configure_from_args().final_summary();
+}
+
+/// The groups that AWS-LC has.
+#[cfg(feature = "aws-lc")]
+mod aws_lc {
+    use std::hint::black_box;
+    use std::time::Duration;
+
+    use handfast_benches::Random;
+    use handfast_benches::ratio::{cpu_time, measure, wanted};
+    use handfast_crypto::provider::KeyAgreement;
+    use handfast_crypto::transform::Group;
+    use handfast_crypto::{aws_lc_provider, default_provider};
+
+    pub const GROUPS: [Group; 4] = [Group::X25519, Group::ECP256, Group::ECP384, Group::ECP521];
+
+    fn exchange(group: &dyn KeyAgreement) -> impl FnMut() -> Duration {
+        let generate = || group.generate(&mut Random).expect("the system has randomness");
+        let peer = generate().public().to_vec();
+        move || cpu_time(|| drop(black_box(generate().agree(&peer).expect("a valid public value"))))
+    }
+
+    pub fn print() {
+        for id in GROUPS {
+            let name = format!("dh/aws-lc/{id}/exchange");
+            let of = |provider: &'static handfast_crypto::provider::Provider| provider.group(id).map(exchange);
+            if let (true, Some(ours), Some(other)) = (wanted(&name), of(aws_lc_provider()), of(default_provider())) {
+                measure(400, ours, other).print_beside(&name, "default provider", 1);
+            }
+        }
+    }
 }
 
 #[cfg(feature = "openssl")]
@@ -83,7 +117,14 @@ mod anchors {
         }
         for &group in default_provider().groups {
             if let Some(curve) = Curve::of(group.id()) {
-                elliptic(group, &curve);
+                elliptic(&format!("dh/openssl/{}/exchange", group.id()), group, &curve);
+            }
+        }
+        #[cfg(feature = "aws-lc")]
+        for id in super::aws_lc::GROUPS {
+            let group = handfast_crypto::aws_lc_provider().group(id);
+            if let (Some(group), Some(curve)) = (group, Curve::of(id)) {
+                elliptic(&format!("dh/openssl/{id}/aws-lc/exchange"), group, &curve);
             }
         }
     }
@@ -125,9 +166,8 @@ mod anchors {
         }
     }
 
-    fn elliptic(group: &dyn KeyAgreement, curve: &Curve) {
-        let name = format!("dh/openssl/{}/exchange", group.id());
-        if !wanted(&name) {
+    fn elliptic(name: &str, group: &dyn KeyAgreement, curve: &Curve) {
+        if !wanted(name) {
             return;
         }
         let generate = || group.generate(&mut Random).expect("the system has randomness");
@@ -135,6 +175,6 @@ mod anchors {
         let whole = || time(|| drop(black_box(generate().agree(&peer).expect("a valid public value"))));
         let theirs = curve.public(&curve.generate());
         let part = || time(|| drop(black_box(curve.agree(&curve.generate(), &theirs))));
-        measure(400, whole, part).print_beside(&name, "OpenSSL", 1);
+        measure(400, whole, part).print_beside(name, "OpenSSL", 1);
     }
 }

@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: the list of measurements, and those that need more than one process.
 
+use std::path::PathBuf;
 use std::process::Command;
 
 use crate::{peers, root};
@@ -102,7 +103,15 @@ fn program(name: &str, args: &[&str]) -> bool {
     if !help && !ready() {
         return false;
     }
-    if !help && !cargo(&["build", "--quiet", "--release", "--package", "handfast"]) {
+    let build = ["build", "--quiet", "--release", "--package", "handfast"];
+    // A daemon with AWS-LC is put aside, as what cargo builds next takes its place.
+    if !help && args.windows(2).any(|pair| pair == ["--provider", "aws-lc"]) {
+        let with_feature = [&build[..], &["--features", "aws-lc"]].concat();
+        if !cargo(&with_feature) || !put_aside() {
+            return false;
+        }
+    }
+    if !help && !cargo(&build) {
         return false;
     }
     let mut all = vec![
@@ -119,6 +128,21 @@ fn program(name: &str, args: &[&str]) -> bool {
     cargo(&all)
 }
 
+fn put_aside() -> bool {
+    let (from, to) = (release("handfast"), release("handfast-aws-lc"));
+    // Not over the old one, which may still run.
+    let _ = std::fs::remove_file(&to);
+    std::fs::copy(&from, &to)
+        .inspect_err(|e| eprintln!("xtask: {}: {e}", from.display()))
+        .is_ok()
+}
+
+/// A program that cargo built in release mode.
+fn release(name: &str) -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), Into::into);
+    target.join("release").join(name)
+}
+
 /// Whether we are root and every peer is here, installed if that is ours to do.
 fn ready() -> bool {
     if !peers::is_root() {
@@ -133,8 +157,8 @@ fn cargo(args: &[&str]) -> bool {
     let mut command = Command::new(program);
     command.args(args).current_dir(root());
     // As the tests do: what cargo built last in release mode, and a daemon that is not talkative.
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), Into::into);
-    command.env("HANDFAST_BINARY", target.join("release/handfast"));
+    command.env("HANDFAST_BINARY", release("handfast"));
+    command.env("HANDFAST_BINARY_AWS_LC", release("handfast-aws-lc"));
     command.env("HANDFAST_LOG", "warn");
     command.status().is_ok_and(|status| status.success())
 }

@@ -26,6 +26,7 @@ Layers, in the order they run:
     unit      the tests inside each crate
     doc       the examples in the documentation
     golden    recorded exchanges, published vectors, the demo
+    aws-lc    the suite of providers, published vectors and signatures with the feature `aws-lc`
     sim       whole endpoints in virtual time on a lossy network
     interop   real daemons in network namespaces: strongSwan, and Handfast itself; tshark judges
 
@@ -61,7 +62,7 @@ pub fn main(args: &[&str]) -> bool {
     };
     let strict = std::env::var("CI").is_ok_and(|ci| ci == "true");
     // The unit tests of the daemon's sockets and routes use `ip`.
-    let uses_peers = |layer| matches!(layer, Layer::Unit | Layer::Golden | Layer::Interop);
+    let uses_peers = |layer| matches!(layer, Layer::Unit | Layer::Golden | Layer::AwsLc | Layer::Interop);
     let need_peers = layers.iter().any(|(layer, _)| uses_peers(*layer));
     let all_here = !need_peers || peers_ready(strict);
     let run = Run {
@@ -159,8 +160,21 @@ impl Run<'_> {
                 }),
                 failed => failed,
             },
+            Layer::AwsLc => self.aws_lc(),
             Layer::Interop => self.interop(),
         }
+    }
+
+    /// What holds for every provider, for AWS-LC's too. The other layers have the features that a build has by itself.
+    fn aws_lc(&self) -> Outcome {
+        let mut args = vec!["--features", "handfast-crypto/aws-lc,handfast-tests/aws-lc"];
+        args.extend(["-p", "handfast-crypto", "-p", "handfast-tests", "--lib"]);
+        let mut args: Vec<String> = args.into_iter().map(str::to_owned).collect();
+        let mut names = test_names("crates/crypto/tests");
+        names.extend(["vectors", "certificates_openssl"].map(str::to_owned));
+        args.extend(names.into_iter().flat_map(|name| ["--test".to_owned(), name]));
+        let which = "package(handfast-crypto) or binary(vectors) or binary(certificates_openssl)";
+        self.run_tests(&args, which)
     }
 
     fn interop(&self) -> Outcome {
@@ -184,13 +198,24 @@ impl Run<'_> {
     ///
     /// Nextest always gets the whole workspace, so that every layer has the same build of each crate.
     fn tests(&self, which: &str, selection: impl Fn() -> Vec<String>) -> Outcome {
+        if self.nextest {
+            self.run_tests(&["--workspace".to_owned()], which)
+        } else {
+            self.run_tests(&selection(), which)
+        }
+    }
+
+    /// Builds the tests that the arguments `selection` name, and of these runs those that `which` selects, or all without
+    /// nextest.
+    fn run_tests(&self, selection: &[String], which: &str) -> Outcome {
         let mut args: Vec<String> = Vec::new();
         if self.nextest {
-            args.extend(["nextest", "run", "--workspace", "--no-fail-fast", "-E", which].map(str::to_owned));
+            args.extend(["nextest", "run", "--no-fail-fast", "-E", which].map(str::to_owned));
+            args.extend(selection.iter().cloned());
             args.extend(self.filter.map(str::to_owned));
         } else {
             args.extend(["test", "--no-fail-fast"].map(str::to_owned));
-            args.extend(selection());
+            args.extend(selection.iter().cloned());
             args.push("--".into());
             args.extend(self.filter.map(str::to_owned));
             if which.ends_with("and binary(/^interop_/)") {
@@ -236,6 +261,12 @@ fn lint() -> Outcome {
         ],
         &[],
     );
+    let features = "handfast/aws-lc";
+    let packages = ["-p", "handfast", "-p", "handfast-auth", "-p", "handfast-crypto"];
+    let mut args = vec!["clippy", "--features", features];
+    args.extend(packages);
+    args.extend(["--all-targets", "--quiet", "--", "-D", "warnings"]);
+    step("clippy with aws-lc", &args, &[]);
     step(
         "rustdoc",
         &["doc", "--workspace", "--no-deps", "--quiet"],
@@ -276,8 +307,15 @@ fn test_targets(wanted: impl Fn(&str) -> bool, lib: bool) -> Vec<String> {
     if lib {
         args.push("--lib".into());
     }
-    let Ok(files) = fs::read_dir(root().join("tests/tests")) else {
-        return args;
+    let names = test_names("tests/tests").into_iter().filter(|name| wanted(name));
+    args.extend(names.flat_map(|name| ["--test".to_owned(), name]));
+    args
+}
+
+/// The test targets in a folder.
+fn test_names(folder: &str) -> Vec<String> {
+    let Ok(files) = fs::read_dir(root().join(folder)) else {
+        return Vec::new();
     };
     let mut names: Vec<String> = files
         .filter_map(|file| {
@@ -288,11 +326,9 @@ fn test_targets(wanted: impl Fn(&str) -> bool, lib: bool) -> Vec<String> {
                 .strip_suffix(".rs")
                 .map(str::to_owned)
         })
-        .filter(|name| wanted(name))
         .collect();
     names.sort();
-    args.extend(names.into_iter().flat_map(|name| ["--test".to_owned(), name]));
-    args
+    names
 }
 
 fn cargo_run(args: &[&str], env: &[(&str, &str)]) -> Outcome {

@@ -45,7 +45,7 @@ const COUNT: usize = ring::AEADS.len() + rust::AEADS.len() + rust::PROTECTS.len(
 static PROTECTS: [&dyn ProtectAlgorithm; COUNT] = join([&ring::AEADS, &rust::AEADS, &rust::PROTECTS]);
 
 static LEGACY: Provider = Provider {
-    name: "ring, with legacy algorithms",
+    name: "ring",
     prfs: &LEGACY_PRFS,
     groups: &LEGACY_GROUPS,
     protects: &LEGACY_PROTECTS,

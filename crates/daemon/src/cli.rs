@@ -14,11 +14,18 @@ pub const USAGE: u8 = 2;
 const DEFAULT_SOCKET: &str = "/run/handfast.sock";
 
 #[derive(Parser)]
-#[command(name = "handfast", version, about = "Internet Key Exchange: negotiates keys between hosts and carries their traffic in ESP", after_help = HELP)]
+#[command(name = "handfast", version, long_version = LONG_VERSION, about = "Internet Key Exchange: negotiates keys between hosts and carries their traffic in ESP", after_help = HELP)]
 struct Cli {
     #[command(subcommand)]
     command: Cmd,
 }
+
+/// The version, and whose algorithms this build uses.
+const LONG_VERSION: &str = if cfg!(feature = "aws-lc") {
+    concat!(env!("CARGO_PKG_VERSION"), "\nprovider: aws-lc")
+} else {
+    concat!(env!("CARGO_PKG_VERSION"), "\nprovider: ring")
+};
 
 const HELP: &str = "Examples:
   handfast demo                                 two endpoints on loopback; no root needed

@@ -26,7 +26,7 @@ use crate::reload::{self, Settings};
 use crate::runtime::core::Core;
 use crate::runtime::edges::{Edges, PathMtus};
 use crate::runtime::traffic::Traffic;
-use crate::runtime::{now, until};
+use crate::runtime::{now, provider, until};
 use crate::service::Manager;
 use crate::tunnels;
 use crate::waiting::Waiting;
@@ -157,7 +157,13 @@ impl Daemon {
         }
         let (later, answers) = unbounded_channel();
         let core = Core::new(loaded.policy(), keylog.is_some(), mark, Some(later))?;
-        tracing::info!(version = env!("CARGO_PKG_VERSION"), tun = tun.name(), control = %socket.display(), "running");
+        tracing::info!(
+            version = env!("CARGO_PKG_VERSION"),
+            provider = provider().name,
+            tun = tun.name(),
+            control = %socket.display(),
+            "running"
+        );
         Ok(Self {
             core,
             edges: Edges {

@@ -8,6 +8,7 @@ pub enum Layer {
     Unit,
     Doc,
     Golden,
+    AwsLc,
     Sim,
     Interop,
 }
@@ -19,6 +20,7 @@ pub const LAYERS: &[(Layer, &str)] = &[
     (Layer::Unit, "unit"),
     (Layer::Doc, "doc"),
     (Layer::Golden, "golden"),
+    (Layer::AwsLc, "aws-lc"),
     (Layer::Sim, "sim"),
     (Layer::Interop, "interop"),
 ];
@@ -77,7 +79,7 @@ mod tests {
 
     #[test]
     fn a_filter_alone_leaves_out_what_has_no_tests_to_name() {
-        assert_eq!(names(&["--", "rekey"]), ["unit", "golden", "sim", "interop"]);
+        assert_eq!(names(&["--", "rekey"]), ["unit", "golden", "aws-lc", "sim", "interop"]);
         assert_eq!(parse(&["sim", "--", "rekey"]).unwrap().1, Some("rekey"));
     }
 

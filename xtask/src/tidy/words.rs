@@ -27,10 +27,23 @@ const WORLD: &[&str] = &[
     "eprintln!",
 ];
 
-/// The one exception: ring neither seeds nor replaces its source of randomness.
+/// One exception: ring neither seeds nor replaces its source of randomness.
 fn is_ring_provider(path: &str) -> bool {
     path.strip_prefix("crates/crypto/src/")
         .is_some_and(|rest| rest.split(['/', '.', '_']).any(|part| part == "ring"))
+}
+
+/// The other exception: AWS-LC draws its keys and nonces itself, so that whatever it is called for may use randomness. Only
+/// the files that are named after it call it.
+const AWS_LC: &str = "aws_lc_rs";
+
+fn is_aws_lc_file(path: &str) -> bool {
+    ["crates/crypto/src/providers/", "crates/auth/src/certificate/sign/"]
+        .iter()
+        .any(|dir| {
+            path.strip_prefix(dir)
+                .is_some_and(|rest| rest.split(['/', '.']).next() == Some("aws_lc"))
+        })
 }
 
 /// The files with `unsafe`: vector arithmetic, system calls that no crate has, and the GSS-API library.
@@ -58,6 +71,12 @@ pub fn check(sources: &[Source], problems: &mut Vec<Problem>) {
             {
                 report(source.find(word), &format!("`{word}` below the daemon"));
             }
+        }
+        if source.crate_dir().is_some() && !is_aws_lc_file(&source.path) {
+            report(
+                source.find(AWS_LC),
+                &format!("`{AWS_LC}`, which has randomness of its own, in another file than aws_lc.rs"),
+            );
         }
         if source.crate_dir().is_some() {
             for word in PANICS {
@@ -137,6 +156,27 @@ mod tests {
         assert_eq!(problems("crates/crypto/src/ring/ecdh.rs", text).len(), 0);
         assert_eq!(problems("crates/crypto/src/string.rs", text).len(), 1);
         assert_eq!(problems("crates/crypto/src/ring.rs", "use rand::OsRng;").len(), 1);
+    }
+
+    #[test]
+    fn aws_lc_too_in_the_files_of_its_name() {
+        let text = "use aws_lc_rs::agreement::PrivateKey;";
+        for (path, problem) in [
+            ("crates/crypto/src/providers/aws_lc.rs", 0),
+            ("crates/crypto/src/providers/aws_lc/aead.rs", 0),
+            ("crates/auth/src/certificate/sign/aws_lc.rs", 0),
+            ("crates/crypto/src/providers/aws_lc_tables.rs", 1),
+            ("crates/crypto/src/aws_lc.rs", 1),
+            ("crates/auth/src/certificate/sign.rs", 1),
+            ("crates/engine/src/aws_lc.rs", 1),
+            ("crates/daemon/src/run.rs", 1),
+            ("benches/benches/dh.rs", 0),
+        ] {
+            assert_eq!(problems(path, text).len(), problem, "{path}");
+        }
+        // That says nothing of other sources.
+        let other = "use rand::OsRng;";
+        assert_eq!(problems("crates/crypto/src/providers/aws_lc.rs", other).len(), 1);
     }
 
     #[test]

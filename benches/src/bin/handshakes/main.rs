@@ -24,6 +24,7 @@ responder's, the other the initiator's, which is Handfast's engine with many SAs
     --setups N       setups in each turn, 1 to 1000 where strongSwan takes part (900)
     --rounds N       turns of each responder with each suite (5)
     --only NAME      handfast or strongswan (both)
+    --provider NAME  aws-lc: Handfast built with that feature has its turns too
     --grow N         then up to N SAs with Handfast alone, to see whether cost and memory grow with their number (0: not)
     --json           print every figure of every turn instead of the tables
 ";
@@ -130,9 +131,13 @@ fn parse(args: &[String]) -> Result<Options, String> {
             "--grow" => options.grow = number(value()?)?,
             "--json" => options.json = true,
             "--only" => match value()?.as_str() {
-                "handfast" => options.kinds.retain(|kind| *kind == Kind::Handfast),
-                "strongswan" => options.kinds.retain(|kind| *kind != Kind::Handfast),
+                "handfast" => options.kinds.retain(|kind| kind.is_ours()),
+                "strongswan" => options.kinds.retain(|kind| !kind.is_ours()),
                 other => return Err(format!("there is no responder `{other}`")),
+            },
+            "--provider" => match value()?.as_str() {
+                "aws-lc" => options.kinds.push(Kind::AwsLc),
+                other => return Err(format!("there is no provider `{other}` beside the default one")),
             },
             "--suites" => {
                 let suites = value()?.split(',').map(|name| Suite::named(name).ok_or(name));
@@ -144,7 +149,7 @@ fn parse(args: &[String]) -> Result<Options, String> {
         }
     }
     // kernel-libipsec looks through lists of all its SAs and policies: with more it would be measured at its worst.
-    if options.setups == 0 || (options.setups > 1000 && options.kinds.iter().any(|kind| *kind != Kind::Handfast)) {
+    if options.setups == 0 || (options.setups > 1000 && options.kinds.iter().any(|kind| !kind.is_ours())) {
         return Err("--setups is 1 to 1000, more only with --only handfast".into());
     }
     Ok(options)

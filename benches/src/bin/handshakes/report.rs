@@ -7,7 +7,16 @@ use crate::measure::Turn;
 use crate::responder::Kind;
 use crate::suite::Suite;
 
-const KINDS: [Kind; 3] = [Kind::StrongSwan, Kind::Tuned, Kind::Handfast];
+const KINDS: [Kind; 4] = [Kind::StrongSwan, Kind::Tuned, Kind::Handfast, Kind::AwsLc];
+
+/// What is set against what.
+const PAIRS: [(Kind, Kind); 5] = [
+    (Kind::Handfast, Kind::StrongSwan),
+    (Kind::Handfast, Kind::Tuned),
+    (Kind::AwsLc, Kind::StrongSwan),
+    (Kind::AwsLc, Kind::Tuned),
+    (Kind::AwsLc, Kind::Handfast),
+];
 
 /// A column: its head, digits, and the figure of a turn.
 type Column = (&'static str, usize, fn(&Turn) -> f64);
@@ -48,12 +57,13 @@ pub fn print(suites: &[&'static Suite], turns: &[Turn]) {
     }
     println!();
     for suite in suites {
-        for other in [Kind::StrongSwan, Kind::Tuned] {
-            let [cpu, memory] = ratios(suite.name, other, turns);
+        for (ours, other) in PAIRS {
+            let [cpu, memory] = ratios(suite.name, (ours, other), turns);
             if !cpu.is_empty() {
                 println!(
-                    "{}: handfast / {}: CPU {}, memory {}",
+                    "{}: {} / {}: CPU {}, memory {}",
                     suite.name,
+                    ours.name(),
                     other.name(),
                     spread(&cpu, 3),
                     spread(&memory, 2)
@@ -70,9 +80,9 @@ pub fn print(suites: &[&'static Suite], turns: &[Turn]) {
 }
 
 /// Our figure as a part of another's, in each round: of processor time and of memory.
-fn ratios(suite: &str, other: Kind, turns: &[Turn]) -> [Vec<f64>; 2] {
+fn ratios(suite: &str, (ours, other): (Kind, Kind), turns: &[Turn]) -> [Vec<f64>; 2] {
     let of = |kind| turns.iter().filter(move |t: &&Turn| (t.kind, t.suite) == (kind, suite));
-    let pairs = || of(Kind::Handfast).zip(of(other));
+    let pairs = || of(ours).zip(of(other));
     [
         pairs().map(|(ours, theirs)| ours.cpu_us() / theirs.cpu_us()).collect(),
         pairs()
@@ -120,11 +130,11 @@ pub fn json(turns: &[Turn], growth: &[Turn]) -> Value {
     };
     let mut ratio = Vec::new();
     for suite in crate::suite::SUITES.iter().map(|suite| suite.name) {
-        for other in [Kind::StrongSwan, Kind::Tuned] {
-            let [cpu, memory] = ratios(suite, other, turns);
+        for (ours, other) in PAIRS {
+            let [cpu, memory] = ratios(suite, (ours, other), turns);
             if !cpu.is_empty() {
                 ratio.push(json!({
-                    "suite": suite, "to": other.name(),
+                    "suite": suite, "responder": ours.name(), "to": other.name(),
                     "cpu": cpu, "cpu_median": median(&cpu),
                     "memory": memory, "memory_median": median(&memory),
                 }));

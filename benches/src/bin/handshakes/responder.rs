@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -23,6 +23,8 @@ pub enum Kind {
     Tuned,
     /// `handfast run`.
     Handfast,
+    /// The same, built with the feature `aws-lc`.
+    AwsLc,
 }
 
 impl Kind {
@@ -32,7 +34,13 @@ impl Kind {
             Self::StrongSwan => "strongswan",
             Self::Tuned => "strongswan-tuned",
             Self::Handfast => "handfast",
+            Self::AwsLc => "handfast-aws-lc",
         }
+    }
+
+    /// Whether it is ours.
+    pub fn is_ours(self) -> bool {
+        matches!(self, Self::Handfast | Self::AwsLc)
     }
 }
 
@@ -47,7 +55,8 @@ impl Responder {
         let dir = lab.dir().join(kind.name());
         fs::create_dir_all(&dir).unwrap_or_else(|e| panic!("{}: {e}", dir.display()));
         let process = match kind {
-            Kind::Handfast => handfast(&dir, space, &suite.handfast(pki)),
+            Kind::Handfast => handfast(&dir, space, &suite.handfast(pki), &handfast_tests::handfast::binary()),
+            Kind::AwsLc => handfast(&dir, space, &suite.handfast(pki), &with_aws_lc()),
             Kind::StrongSwan | Kind::Tuned => strongswan(&dir, space, suite, pki, kind == Kind::Tuned),
         };
         run(Command::new("taskset").args(["-acp", &cpu.to_string(), &process.pid().to_string()]));
@@ -65,14 +74,19 @@ impl Responder {
     }
 }
 
-fn handfast(dir: &Path, space: &Namespace, toml: &str) -> Process {
+/// The daemon that `cargo xtask bench handshakes --provider aws-lc` has built.
+fn with_aws_lc() -> PathBuf {
+    std::env::var_os("HANDFAST_BINARY_AWS_LC").map_or_else(|| PathBuf::from("handfast-aws-lc"), PathBuf::from)
+}
+
+fn handfast(dir: &Path, space: &Namespace, toml: &str, binary: &Path) -> Process {
     let (config, socket) = (dir.join("handfast.toml"), dir.join("socket"));
     write(&config, toml);
-    let mut command = space.command(handfast_tests::handfast::binary());
+    let mut command = space.command(binary);
     command.arg("run").arg("--config").arg(&config);
     command.arg("--socket").arg(&socket).env("RUST_LOG", "error");
     let mut process = Process::start("handfast", &command, &dir.join("log"));
-    let mut client = space.command(handfast_tests::handfast::binary());
+    let mut client = space.command(binary);
     client.args(["status", "--json", "--socket"]).arg(&socket);
     process.until("it answers", LIMIT, |_| {
         socket.exists() && output(&mut client).status.success()

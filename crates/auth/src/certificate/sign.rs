@@ -1,5 +1,8 @@
 //! Making signatures: here, or wherever a [`Signer`] keeps its key.
 
+#[cfg(feature = "aws-lc")]
+mod aws_lc;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -66,6 +69,8 @@ pub struct LocalSigner {
     key: PrivateKey,
     random: Arc<dyn SecureRandom + Send + Sync>,
     quick: Option<QuickEcdsa>,
+    #[cfg(feature = "aws-lc")]
+    fast: Option<aws_lc::Fast>,
 }
 
 /// ECDSA by ring, which signs several times faster, but only a message with the hash of its curve.
@@ -106,10 +111,19 @@ impl QuickEcdsa {
 
 impl LocalSigner {
     /// `random` blinds RSA, salts PSS and goes into the nonces of ECDSA over P-256 and P-384, beside key and message; other
-    /// ECDSA takes its nonces from key and message (RFC 6979).
+    /// ECDSA takes its nonces from key and message (RFC 6979). With the feature `aws-lc` AWS-LC makes what it can, with
+    /// randomness of its own.
     pub fn new(key: PrivateKey, random: Arc<dyn SecureRandom + Send + Sync>) -> Self {
         let quick = QuickEcdsa::new(&key, &*random);
-        Self { key, random, quick }
+        #[cfg(feature = "aws-lc")]
+        let fast = aws_lc::Fast::new(&key);
+        Self {
+            key,
+            random,
+            quick,
+            #[cfg(feature = "aws-lc")]
+            fast,
+        }
     }
 }
 
@@ -119,6 +133,10 @@ impl Signer for LocalSigner {
     }
 
     fn sign(&self, form: Form, octets: &[u8]) -> Result<Vec<u8>, SignError> {
+        #[cfg(feature = "aws-lc")]
+        if let Some(signed) = self.fast.as_ref().and_then(|fast| fast.sign(form, octets)) {
+            return signed;
+        }
         let random = &*self.random;
         if let Some(quick) = &self.quick {
             let pair = match form {

@@ -33,7 +33,7 @@ const COUNT: usize = aws_lc::AEADS.len() + RUST_AEADS.len() + rust::PROTECTS.len
 static PROTECTS: [&dyn ProtectAlgorithm; COUNT] = join([&aws_lc::AEADS, RUST_AEADS, &rust::PROTECTS]);
 
 pub(super) static LEGACY: Provider = Provider {
-    name: "aws-lc, with legacy algorithms",
+    name: "aws-lc",
     prfs: &LEGACY_PRFS,
     groups: &LEGACY_GROUPS,
     protects: &LEGACY_PROTECTS,

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use handfast_crypto::legacy_provider;
 use handfast_crypto::provider::Provider;
 use handfast_engine::event::KeyLog;
 use handfast_engine::output::TransmitKind;
@@ -17,7 +16,7 @@ use handfast_store::{MemoryStore, SaStore};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::answers::{self, Background};
-use super::seed;
+use super::{provider, seed};
 
 /// What the core hands to its surroundings while it works.
 pub trait Surroundings {
@@ -54,9 +53,7 @@ impl Core {
         mark: u32,
         later: Option<UnboundedSender<(Ticket, Answer)>>,
     ) -> Result<Self, String> {
-        // What is offered and accepted comes from the policy alone, and the configuration names a legacy algorithm only
-        // where it says `legacy = true`.
-        let provider = legacy_provider();
+        let provider = provider();
         let engine = Engine::new(
             EngineConfig {
                 seed: seed()?,

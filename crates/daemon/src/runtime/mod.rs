@@ -8,7 +8,17 @@ pub mod traffic;
 
 use std::time::Duration;
 
+use handfast_crypto::provider::Provider;
 use handfast_engine::Instant;
+
+/// Whose algorithms this build uses. What is offered and accepted comes from the policy alone, and the configuration names a
+/// legacy algorithm only where it says `legacy = true`.
+pub fn provider() -> &'static Provider {
+    #[cfg(feature = "aws-lc")]
+    return handfast_crypto::aws_lc_legacy_provider();
+    #[cfg(not(feature = "aws-lc"))]
+    handfast_crypto::legacy_provider()
+}
 
 /// The engine's time now: since boot, suspend included.
 pub fn now() -> Instant {
