@@ -34,6 +34,9 @@ use crate::waiting::Waiting;
 /// The longest a shutdown lasts, should the engine not report its end.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(6);
 
+/// How long SAs that carry nothing stay ready for the next packet.
+const REST: Duration = Duration::from_secs(60);
+
 /// Runs until SIGTERM or SIGINT.
 pub fn run(options: RunOptions) -> ExitCode {
     let (loaded, source) = match commands::load_file(&options.config) {
@@ -88,6 +91,8 @@ struct Daemon {
     traffic: Traffic,
     /// The next look at routes is one at all of them.
     all_routes: bool,
+    /// When SAs that carry nothing are looked for, if some carry anything.
+    rest_at: Option<Instant>,
     idle: bool,
 }
 
@@ -186,6 +191,7 @@ impl Daemon {
             manager: Manager::new(),
             traffic: Traffic::default(),
             all_routes: false,
+            rest_at: None,
             idle: false,
         })
     }
@@ -200,7 +206,7 @@ impl Daemon {
         self.manager.ready(self.settings.policy().connections.len());
         loop {
             let engine = self.core.engine.deadline().map(|(at, _)| at);
-            let deadline = [engine, stop_by].into_iter().flatten().min();
+            let deadline = [engine, stop_by, self.rest_at].into_iter().flatten().min();
             match self.wake(deadline, [&mut terminate, &mut interrupt, &mut hangup]).await {
                 Wake::Packets => {
                     // Whoever woke us, each has its turn: a flood on one must not starve the others.
@@ -239,10 +245,22 @@ impl Daemon {
             Traffic::early(&self.tun, &mut self.core.plane);
             self.core.plane_events(now(), &mut self.edges);
             self.settle().await;
+            self.rest();
             if self.idle || stop_by.is_some_and(|at| now() >= at) {
                 return Ok(());
             }
         }
+    }
+
+    /// Most SAs of a gateway are idle: those take less memory.
+    fn rest(&mut self) {
+        let plane = &mut self.core.plane;
+        let is_awake = match self.rest_at {
+            Some(at) if at > now() => return,
+            Some(_) => plane.rest(),
+            None => plane.is_awake(),
+        };
+        self.rest_at = is_awake.then(|| now() + REST);
     }
 
     async fn wake(&mut self, deadline: Option<Instant>, signals: [&mut Signal; 3]) -> Wake {

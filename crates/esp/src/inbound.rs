@@ -2,17 +2,15 @@
 
 use core::ops::Range;
 
-use handfast_crypto::provider::Protect;
-
 use crate::NEXT_HEADER_DUMMY;
-use crate::layout::{HEADER_LEN, Layout, TRAILER_LEN};
+use crate::cipher::Cipher;
+use crate::layout::{HEADER_LEN, TRAILER_LEN};
 use crate::replay::ReplayWindow;
 
 /// Opens ESP packets in place and refuses those that were seen before.
 pub struct InboundSa {
     spi: u32,
-    protect: Box<dyn Protect>,
-    layout: Layout,
+    cipher: Cipher,
     esn: bool,
     window: ReplayWindow,
 }
@@ -47,12 +45,10 @@ pub enum OpenError {
 
 impl InboundSa {
     /// An SA that has received nothing. `esn`: extended sequence numbers (RFC 4303 section 2.2.1).
-    pub fn new(spi: u32, protect: Box<dyn Protect>, esn: bool) -> Self {
-        let layout = Layout::of(&*protect);
+    pub fn new(spi: u32, cipher: impl Into<Cipher>, esn: bool) -> Self {
         Self {
             spi,
-            protect,
-            layout,
+            cipher: cipher.into(),
             esn,
             window: ReplayWindow::new(),
         }
@@ -66,6 +62,21 @@ impl InboundSa {
     /// The newest sequence number that was received; 0 before the first packet.
     pub fn sequence(&self) -> u64 {
         self.window.newest()
+    }
+
+    /// Whether it takes less memory until the next packet comes.
+    pub fn is_resting(&self) -> bool {
+        self.cipher.is_resting()
+    }
+
+    /// Rests if no packet has come since this was last called. Then it remembers only the last 64 sequence numbers: those
+    /// before them count as received. Returns whether it rests.
+    pub fn rest(&mut self) -> bool {
+        let resting = self.cipher.rest();
+        if resting {
+            self.window.fold();
+        }
+        resting
     }
 
     /// Verifies and decrypts in place. On error the packet's octets are of no use.
@@ -82,8 +93,8 @@ impl InboundSa {
             .filter(|&sequence| self.window.is_new(sequence))
             .ok_or(OpenError::Replay)?;
         let esn_high = self.esn.then_some((sequence >> 32) as u32);
-        let plain = self
-            .protect
+        let keyed = self.cipher.keyed().map_err(|_| OpenError::Integrity)?;
+        let plain = keyed
             .open(packet, HEADER_LEN, esn_high)
             .map_err(|_| OpenError::Integrity)?;
         let newest = sequence > self.window.newest();
@@ -93,7 +104,7 @@ impl InboundSa {
         if next_header == NEXT_HEADER_DUMMY {
             return Err(OpenError::Dummy);
         }
-        let start = self.layout.headroom();
+        let start = self.cipher.layout().headroom();
         Ok(Opened {
             next_header,
             payload: start..start + len,
@@ -104,10 +115,11 @@ impl InboundSa {
     /// The sequence number's low half of a packet that can be one of this SA's.
     fn check_frame(&self, packet: &[u8]) -> Result<u32, OpenError> {
         let [s0, s1, s2, s3, n0, n1, n2, n3] = *packet.first_chunk::<HEADER_LEN>().ok_or(OpenError::Malformed)?;
-        let fixed = self.layout.headroom() + self.layout.icv_len;
+        let layout = self.cipher.layout();
+        let fixed = layout.headroom() + usize::from(layout.icv_len);
         let padded = packet.len().checked_sub(fixed).ok_or(OpenError::Malformed)?;
         let ours = u32::from_be_bytes([s0, s1, s2, s3]) == self.spi;
-        if !ours || padded == 0 || !padded.is_multiple_of(self.layout.align) {
+        if !ours || padded == 0 || !padded.is_multiple_of(usize::from(layout.align)) {
             return Err(OpenError::Malformed);
         }
         Ok(u32::from_be_bytes([n0, n1, n2, n3]))

@@ -12,11 +12,11 @@ pub(crate) const TRAILER_LEN: usize = 2;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Layout {
     /// Octets of explicit IV.
-    pub iv_len: usize,
+    pub iv_len: u8,
     /// Octets of integrity check value.
-    pub icv_len: usize,
+    pub icv_len: u8,
     /// The padded plaintext is a multiple of this: the cipher's block, at least 4 (RFC 4303 section 2.4).
-    pub align: usize,
+    pub align: u8,
 }
 
 /// What comes before ESP in the outer packet.
@@ -45,25 +45,25 @@ impl Layout {
     /// The layout that a cipher makes.
     pub fn of(protect: &dyn Protect) -> Self {
         Self {
-            iv_len: protect.iv_len(),
-            icv_len: protect.icv_len(),
-            align: protect.block_len().max(1).next_multiple_of(4),
+            iv_len: protect.iv_len() as u8,
+            icv_len: protect.icv_len() as u8,
+            align: protect.block_len().max(1).next_multiple_of(4) as u8,
         }
     }
 
     /// Octets before the inner packet: SPI, sequence number, IV.
     pub const fn headroom(&self) -> usize {
-        HEADER_LEN + self.iv_len
+        HEADER_LEN + self.iv_len as usize
     }
 
     /// Octets of padding after an inner packet, pad length and next header not counted.
     pub const fn pad_len(&self, inner_len: usize) -> usize {
-        (inner_len + TRAILER_LEN).next_multiple_of(self.align) - inner_len - TRAILER_LEN
+        (inner_len + TRAILER_LEN).next_multiple_of(self.align as usize) - inner_len - TRAILER_LEN
     }
 
     /// Octets after the inner packet: padding, pad length, next header, ICV.
     pub const fn tailroom(&self, inner_len: usize) -> usize {
-        self.pad_len(inner_len) + TRAILER_LEN + self.icv_len
+        self.pad_len(inner_len) + TRAILER_LEN + self.icv_len as usize
     }
 
     /// Octets of the ESP packet that holds an inner packet.
@@ -73,13 +73,13 @@ impl Layout {
 
     /// The most that ESP adds to an inner packet, outer IP and UDP headers not counted.
     pub const fn overhead(&self) -> usize {
-        self.headroom() + (self.align - 1) + TRAILER_LEN + self.icv_len
+        self.headroom() + (self.align as usize - 1) + TRAILER_LEN + self.icv_len as usize
     }
 
     /// The largest inner packet whose outer packet has at most `path_mtu` octets; 0 if there is none.
     pub const fn max_inner(&self, path_mtu: usize, outer: OuterHeaders) -> usize {
-        let fixed = outer.len() + self.headroom() + self.icv_len;
-        let padded = path_mtu.saturating_sub(fixed) / self.align * self.align;
+        let fixed = outer.len() + self.headroom() + self.icv_len as usize;
+        let padded = path_mtu.saturating_sub(fixed) / self.align as usize * self.align as usize;
         padded.saturating_sub(TRAILER_LEN)
     }
 }

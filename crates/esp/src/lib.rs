@@ -1,10 +1,12 @@
 //! ESP packets to IP packets and back (RFC 4303), without I/O.
 //!
 //! [`OutboundSa`] seals and [`InboundSa`] opens, both in place; the cipher is a
-//! [`Protect`](handfast_crypto::provider::Protect) that the caller has keyed. [`tunnel`] reads and changes the IP
+//! [`Protect`](handfast_crypto::provider::Protect) that the caller has keyed, or a [`Cipher`] that is keyed while there is
+//! traffic. [`tunnel`] reads and changes the IP
 //! packets inside, [`udp_encap`] tells ESP from IKE on port 4500.
 #![forbid(unsafe_code)]
 
+mod cipher;
 mod inbound;
 mod layout;
 mod outbound;
@@ -13,6 +15,7 @@ pub mod transport;
 pub mod tunnel;
 pub mod udp_encap;
 
+pub use cipher::Cipher;
 pub use inbound::{InboundSa, OpenError, Opened};
 pub use layout::{Layout, OuterHeaders};
 pub use outbound::{OutboundSa, Usage};

@@ -1,14 +1,14 @@
 //! The sending half of a pair of ESP SAs.
 
-use handfast_crypto::provider::{CryptoError, Protect};
+use handfast_crypto::provider::CryptoError;
 
+use crate::cipher::Cipher;
 use crate::layout::{HEADER_LEN, Layout, OuterHeaders, TRAILER_LEN};
 
 /// Seals IP packets into ESP packets, each with its own sequence number.
 pub struct OutboundSa {
     spi: u32,
-    protect: Box<dyn Protect>,
-    layout: Layout,
+    cipher: Cipher,
     esn: bool,
     /// The last one used; the first packet has 1 (RFC 4303 section 2.2).
     sequence: u64,
@@ -27,12 +27,10 @@ pub enum Usage {
 
 impl OutboundSa {
     /// An SA that has sent nothing. `esn`: extended sequence numbers (RFC 4303 section 2.2.1).
-    pub fn new(spi: u32, protect: Box<dyn Protect>, esn: bool) -> Self {
-        let layout = Layout::of(&*protect);
+    pub fn new(spi: u32, cipher: impl Into<Cipher>, esn: bool) -> Self {
         Self {
             spi,
-            protect,
-            layout,
+            cipher: cipher.into(),
             esn,
             sequence: 0,
         }
@@ -56,17 +54,17 @@ impl OutboundSa {
 
     /// Sizes of the parts of a packet.
     pub fn layout(&self) -> Layout {
-        self.layout
+        self.cipher.layout()
     }
 
     /// The most that ESP adds to an inner packet, outer IP and UDP headers not counted.
     pub fn overhead(&self) -> usize {
-        self.layout.overhead()
+        self.layout().overhead()
     }
 
     /// The largest inner packet whose outer packet has at most `path_mtu` octets.
     pub fn max_inner(&self, path_mtu: usize, outer: OuterHeaders) -> usize {
-        self.layout.max_inner(path_mtu, outer)
+        self.layout().max_inner(path_mtu, outer)
     }
 
     /// How much of the sequence numbers is used.
@@ -79,14 +77,24 @@ impl OutboundSa {
         }
     }
 
+    /// Whether it takes less memory until the next packet goes.
+    pub fn is_resting(&self) -> bool {
+        self.cipher.is_resting()
+    }
+
+    /// Rests if no packet has gone since this was last called. Returns whether it rests.
+    pub fn rest(&mut self) -> bool {
+        self.cipher.rest()
+    }
+
     /// Appends to `out` the ESP packet that holds `inner`. Nothing is appended on error.
     pub fn seal(&mut self, inner: &[u8], next_header: u8, out: &mut Vec<u8>) -> Result<(), CryptoError> {
         let start = out.len();
-        let headroom = self.layout.headroom();
-        out.reserve(self.layout.sealed_len(inner.len()));
-        out.resize(start + headroom, 0);
+        let layout = self.layout();
+        out.reserve(layout.sealed_len(inner.len()));
+        out.resize(start + layout.headroom(), 0);
         out.extend_from_slice(inner);
-        out.resize(start + self.layout.sealed_len(inner.len()), 0);
+        out.resize(start + layout.sealed_len(inner.len()), 0);
         let packet = out.get_mut(start..).unwrap_or_default();
         let sealed = self.seal_in_place(packet, inner.len(), next_header);
         if sealed.is_err() {
@@ -103,13 +111,13 @@ impl OutboundSa {
         inner_len: usize,
         next_header: u8,
     ) -> Result<usize, CryptoError> {
-        let len = self.layout.sealed_len(inner_len);
+        let len = self.layout().sealed_len(inner_len);
         let packet = buffer.get_mut(..len).ok_or(CryptoError::Length)?;
         let sequence = self.next_sequence()?;
         self.write_frame(packet, inner_len, next_header, sequence)?;
         let esn_high = self.esn.then_some((sequence >> 32) as u32);
         // The number is spent even if this fails: a counter must never be used twice with one key.
-        self.protect.seal(packet, HEADER_LEN, sequence, esn_high)?;
+        self.cipher.keyed()?.seal(packet, HEADER_LEN, sequence, esn_high)?;
         Ok(len)
     }
 
@@ -124,8 +132,9 @@ impl OutboundSa {
         let (header, rest) = packet.split_at_mut_checked(HEADER_LEN).ok_or(CryptoError::Length)?;
         header[..4].copy_from_slice(&self.spi.to_be_bytes());
         header[4..].copy_from_slice(&(sequence as u32).to_be_bytes());
-        let pad_len = self.layout.pad_len(inner_len);
-        let start = self.layout.iv_len + inner_len;
+        let layout = self.layout();
+        let pad_len = layout.pad_len(inner_len);
+        let start = usize::from(layout.iv_len) + inner_len;
         let trailer = rest
             .get_mut(start..start + pad_len + TRAILER_LEN)
             .ok_or(CryptoError::Length)?;

@@ -10,7 +10,9 @@ const WORDS: usize = 32;
 #[derive(Clone, Debug)]
 pub struct ReplayWindow {
     newest: u64,
-    bitmap: [u64; WORDS],
+    /// Before there is a bitmap: of the last 64 numbers, the newest being the lowest bit. Those before count as received.
+    folded: u64,
+    bitmap: Option<Box<[u64; WORDS]>>,
 }
 
 impl ReplayWindow {
@@ -21,7 +23,8 @@ impl ReplayWindow {
     pub const fn new() -> Self {
         Self {
             newest: 0,
-            bitmap: [0; WORDS],
+            folded: 0,
+            bitmap: None,
         }
     }
 
@@ -36,7 +39,12 @@ impl ReplayWindow {
         if sequence > self.newest {
             return true;
         }
-        sequence != 0 && self.newest - sequence < WIDTH && self.bitmap[word(sequence)] & bit(sequence) == 0
+        let behind = self.newest - sequence;
+        sequence != 0
+            && match &self.bitmap {
+                Some(bitmap) => behind < WIDTH && bitmap[word(sequence)] & bit(sequence) == 0,
+                None => behind < WORD && self.folded >> behind & 1 == 0,
+            }
     }
 
     /// Remembers an authentic packet. Returns whether it was new.
@@ -44,15 +52,29 @@ impl ReplayWindow {
         if !self.is_new(sequence) {
             return false;
         }
-        if sequence > self.newest {
-            let (from, to) = (self.newest / WORD, sequence / WORD);
+        let (newest, folded) = (self.newest, self.folded);
+        let bitmap = self.bitmap.get_or_insert_with(|| unfolded(newest, folded));
+        if sequence > newest {
+            let (from, to) = (newest / WORD, sequence / WORD);
             for freed in (from + 1..=to).take(WORDS) {
-                self.bitmap[freed as usize % WORDS] = 0;
+                bitmap[freed as usize % WORDS] = 0;
             }
             self.newest = sequence;
         }
-        self.bitmap[word(sequence)] |= bit(sequence);
+        bitmap[word(sequence)] |= bit(sequence);
         true
+    }
+
+    /// Forgets all but the last 64 numbers, to take less memory until the next packet comes: what was under way long ago
+    /// has arrived or is lost. The window must be 32 wide at least (RFC 4303 section 3.4.3).
+    pub(crate) fn fold(&mut self) {
+        if let Some(bitmap) = self.bitmap.take() {
+            let received = |behind: &u64| {
+                let sequence = self.newest.checked_sub(*behind);
+                sequence.is_none_or(|sequence| bitmap[word(sequence)] & bit(sequence) != 0)
+            };
+            self.folded = (0..WORD).filter(received).fold(0, |last, behind| last | 1 << behind);
+        }
     }
 
     /// The whole extended sequence number whose lower half a packet shows: the one nearest to the window
@@ -81,7 +103,8 @@ impl ReplayWindow {
     pub(crate) fn starting_at(newest: u64) -> Self {
         Self {
             newest,
-            bitmap: [0; WORDS],
+            folded: 0,
+            bitmap: None,
         }
     }
 }
@@ -90,6 +113,19 @@ impl Default for ReplayWindow {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// The bitmap after `newest`, of the last 64 numbers `folded`.
+fn unfolded(newest: u64, folded: u64) -> Box<[u64; WORDS]> {
+    let mut bitmap = Box::new([u64::MAX; WORDS]);
+    // Nothing after the newest was received. Words after its own are freed when their time comes.
+    bitmap[word(newest)] = bit(newest) | (bit(newest) - 1);
+    for behind in (0..WORD).filter(|behind| folded >> behind & 1 == 0) {
+        if let Some(sequence) = newest.checked_sub(behind) {
+            bitmap[word(sequence)] &= !bit(sequence);
+        }
+    }
+    bitmap
 }
 
 const fn word(sequence: u64) -> usize {

@@ -295,3 +295,34 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn at_rest_nothing_is_lost_and_nothing_accepted_twice() {
+    for &algorithm in default_provider().protects {
+        let key = |len: usize| vec![7; len];
+        let (encr, integ) = (key(algorithm.encr_key_len()), key(algorithm.integ_key_len()));
+        let cipher = || Cipher::new(algorithm, &encr, &integ).unwrap();
+        assert!(Cipher::new(algorithm, &encr[1..], &integ).is_err());
+        let (mut out, mut inn) = (
+            OutboundSa::new(SPI, cipher(), true),
+            InboundSa::new(SPI, cipher(), true),
+        );
+        assert!(out.is_resting() && inn.is_resting());
+        let packets: Vec<Vec<u8>> = (0..3).map(|_| seal(&mut out, b"inner")).collect();
+        assert!(!out.is_resting());
+        assert_eq!(open(&mut inn, &packets[2]).unwrap(), b"inner");
+        // Used since the last look, and then not.
+        assert!(!out.rest() && !inn.rest());
+        assert!(out.rest() && inn.rest());
+        assert_eq!(open(&mut inn, &packets[2]), Err(OpenError::Replay));
+        assert_eq!(open(&mut inn, &packets[0]).unwrap(), b"inner");
+        assert!(!inn.is_resting());
+        let next = seal(&mut out, b"next");
+        assert_eq!((out.sequence(), open(&mut inn, &next).unwrap()), (4, b"next".to_vec()));
+    }
+    let (mut out, mut inn) = gcm(false);
+    assert!(
+        !out.rest() && !inn.rest() && !out.rest() && !inn.rest(),
+        "keyed by the caller"
+    );
+}

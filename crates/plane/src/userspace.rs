@@ -14,6 +14,7 @@ mod matching;
 mod meter;
 mod outbound;
 mod policy;
+mod rest;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::IpAddr;
@@ -27,6 +28,7 @@ use crate::op::{ChildId, Counters, OuterPath, PlaneEvent, PlaneOp, PlaneReply};
 use child::Child;
 use early::Waiting;
 use policy::Policy;
+use rest::Awake;
 
 pub use batch::{Batch, Run};
 pub use early::Early;
@@ -47,6 +49,7 @@ pub struct UserspacePlane {
     /// Slots by our SPI.
     spis: HashMap<u32, usize>,
     policy: Policy,
+    awake: Awake,
     mtus: Mtus,
     changes: Vec<RouteChange>,
     events: VecDeque<PlaneEvent>,
@@ -144,6 +147,7 @@ impl UserspacePlane {
             slots: HashMap::new(),
             spis: HashMap::new(),
             policy: Policy::default(),
+            awake: Awake::default(),
             mtus: Mtus::default(),
             changes: Vec::new(),
             events: VecDeque::new(),

@@ -10,12 +10,14 @@ use super::*;
 #[derive(Default)]
 struct Model {
     seen: BTreeSet<u64>,
+    /// It and all before it count as seen.
+    floor: u64,
 }
 
 impl Model {
     fn insert(&mut self, sequence: u64) -> bool {
         let newest = self.seen.last().copied().unwrap_or(0);
-        sequence != 0 && sequence + WIDTH > newest && self.seen.insert(sequence)
+        sequence > self.floor && sequence + WIDTH > newest && self.seen.insert(sequence)
     }
 }
 
@@ -78,6 +80,28 @@ proptest! {
             prop_assert_eq!(window.is_new(sequence), model.seen.last().copied().unwrap_or(0) < sequence + WIDTH
                 && sequence != 0 && !model.seen.contains(&sequence));
             prop_assert_eq!(window.insert(sequence), model.insert(sequence));
+        }
+    }
+
+    /// Folded it never accepts what was received, and always what is among the last 64 and was not.
+    #[test]
+    fn folded_it_knows_the_last_64(steps in prop::collection::vec((0u8..4, any::<u16>(), any::<bool>()), 1..300)) {
+        let (mut window, mut model) = (ReplayWindow::new(), Model::default());
+        for (kind, amount, fold) in steps {
+            if fold {
+                window.fold();
+                model.floor = window.newest().saturating_sub(WORD);
+            }
+            let amount = u64::from(amount);
+            let sequence = match kind {
+                0 => window.newest() + amount % 4,
+                1 => window.newest().saturating_sub(amount % (WORD + 3)),
+                2 => window.newest().saturating_sub(amount % (WIDTH + 3)),
+                _ => window.newest() + amount % 3000,
+            };
+            let new = window.is_new(sequence);
+            prop_assert_eq!(window.insert(sequence), new);
+            prop_assert_eq!(new, model.insert(sequence));
         }
     }
 

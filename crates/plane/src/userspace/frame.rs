@@ -45,7 +45,7 @@ impl UserspacePlane {
             return Outbound::Malformed;
         };
         // All packets have the same addresses and ports, and so the same SA.
-        let Some(child) = select(&mut self.children, &mut self.policy, &headers) else {
+        let Some((slot, child)) = select(&mut self.children, &mut self.policy, &headers) else {
             return Outbound::NoPolicy;
         };
         let (id, path) = (child.id, child.path);
@@ -55,8 +55,11 @@ impl UserspacePlane {
         if child.mode == Mode::Transport || split.packet_len() > sender.mtu(headers.is_ipv6()) {
             return self.one_by_one(&split, batch);
         }
-        let before = batch.len();
+        let (before, rested) = (batch.len(), sender.sa.is_resting());
         let (sealed, failed) = sender.seal_split(&split, next_header, &mut batch.octets);
+        if rested && !sender.sa.is_resting() {
+            self.awake.add(slot);
+        }
         if let Some(hard) = sender.newly_expiring() {
             self.events.push_back(PlaneEvent::Expiring { child: id, hard });
         }

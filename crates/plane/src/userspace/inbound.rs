@@ -71,7 +71,8 @@ impl UserspacePlane {
             return Inbound::Drop(DropReason::Malformed);
         };
         let slot = self.spis.get(&spi).copied();
-        let Some(child) = slot.and_then(|slot| self.children.get_mut(slot)?.as_mut()) else {
+        let child = slot.and_then(|slot| Some((slot, self.children.get_mut(slot)?.as_mut()?)));
+        let Some((slot, child)) = child else {
             let kept = self.early.keep(spi, esp, from, ecn);
             return Inbound::Drop(if kept {
                 DropReason::Early
@@ -85,7 +86,12 @@ impl UserspacePlane {
         if !receiver.meter.is_open() {
             return Inbound::Drop(DropReason::Exhausted);
         }
-        let opened = match receiver.sa.open(esp) {
+        let rested = receiver.sa.is_resting();
+        let opened = receiver.sa.open(esp);
+        if rested && !receiver.sa.is_resting() {
+            self.awake.add(slot);
+        }
+        let opened = match opened {
             Ok(opened) => opened,
             Err(error) => return Inbound::Drop(child.count(error)),
         };

@@ -1,7 +1,6 @@
 //! Installing and removing SAs.
 
-use handfast_crypto::provider::Protect;
-use handfast_esp::{InboundSa, OutboundSa};
+use handfast_esp::{Cipher, InboundSa, OutboundSa};
 
 use handfast_wire::selector::TrafficSelector;
 
@@ -19,7 +18,7 @@ pub(super) fn no_such(child: ChildId) -> Reason {
 
 impl UserspacePlane {
     pub(super) fn install_inbound(&mut self, install: SaInstall) -> Result<(), Reason> {
-        let protect = self.check(&install)?;
+        let cipher = self.check(&install)?;
         let (spi, esn) = (install.spi, install.suite.esn);
         let meter = Meter::new(install.limits, install.suite.encr);
         if self.spis.contains_key(&spi) {
@@ -32,14 +31,14 @@ impl UserspacePlane {
             return Err(format!("child {} has an inbound SA already", install.child.0));
         }
         let (slot, child) = self.slot(install);
-        child.set_inbound(InboundSa::new(spi, protect, esn), meter);
+        child.set_inbound(InboundSa::new(spi, cipher, esn), meter);
         self.spis.insert(spi, slot);
         self.early.release(spi);
         Ok(())
     }
 
     pub(super) fn install_outbound(&mut self, install: SaInstall) -> Result<(), Reason> {
-        let protect = self.check(&install)?;
+        let cipher = self.check(&install)?;
         let (spi, esn) = (install.spi, install.suite.esn);
         let meter = Meter::new(install.limits, install.suite.encr);
         // Never a second time: the same key would begin again at sequence number 1, and an AEAD's nonces repeat.
@@ -53,7 +52,7 @@ impl UserspacePlane {
         let (slot, _) = self.slot(install);
         if let Some(Some(child)) = self.children.get_mut(slot) {
             let install = self.policy.insert(slot, &child.remote_ts);
-            child.set_outbound(OutboundSa::new(spi, protect, esn), meter, install);
+            child.set_outbound(OutboundSa::new(spi, cipher, esn), meter, install);
             self.mtus.add(child.inner_mtu());
         }
         self.changed(RouteChange::Installed(id));
@@ -97,8 +96,8 @@ impl UserspacePlane {
         Ok(())
     }
 
-    /// Keys the cipher, if everything asked for can be done here.
-    fn check(&self, install: &SaInstall) -> Result<Box<dyn Protect>, Reason> {
+    /// The cipher, if everything asked for can be done here.
+    fn check(&self, install: &SaInstall) -> Result<Cipher, Reason> {
         if install.mode == Mode::Transport {
             check_transport(install)?;
         }
@@ -114,9 +113,7 @@ impl UserspacePlane {
         let algorithm = self.provider.protect(suite.encr, suite.integ);
         let algorithm = algorithm.ok_or_else(|| format!("{suite} is not implemented by {}", self.provider.name))?;
         let keys = &install.keys;
-        algorithm
-            .key(keys.encr.as_bytes(), keys.integ.as_bytes())
-            .map_err(|e| format!("keys: {e}"))
+        Cipher::new(algorithm, keys.encr.as_bytes(), keys.integ.as_bytes()).map_err(|e| format!("keys: {e}"))
     }
 
     /// Changes a child in what its MTU follows from.

@@ -4,9 +4,9 @@ use handfast_crypto::provider::CryptoError;
 use handfast_esp::transport;
 use handfast_esp::tunnel::{self, Headers};
 
+use super::UserspacePlane;
 use super::child::{Child, Sender};
 use super::policy::Policy;
-use super::{UserspacePlane, matching};
 use crate::op::{ChildId, Mode, OuterPath, PlaneEvent};
 
 /// What became of an IP packet from our side.
@@ -79,14 +79,14 @@ impl UserspacePlane {
         any_size: bool,
         out: &mut Vec<u8>,
     ) -> Outbound {
-        let Some(child) = select(&mut self.children, &mut self.policy, headers) else {
+        let Some((slot, child)) = select(&mut self.children, &mut self.policy, headers) else {
             return Outbound::NoPolicy;
         };
         let id = child.id;
         let Some(sender) = &mut child.outbound else {
             return Outbound::NoPolicy;
         };
-        let before = out.len();
+        let (before, rested) = (out.len(), sender.sa.is_resting());
         let mtu = sender.mtu(headers.is_ipv6());
         // Where no fragments are carried the outer packet is fragmented if it must be (RFC 4303 section 3.3.4).
         let fits = packet.len() <= mtu || (child.whole && (any_size || !headers.dont_fragment));
@@ -110,6 +110,9 @@ impl UserspacePlane {
             let reply = tunnel::too_big(packet, headers, mtu).unwrap_or_default();
             return Outbound::TooBig { child: id, reply };
         };
+        if rested && !sender.sa.is_resting() {
+            self.awake.add(slot);
+        }
         if let Some(hard) = sender.newly_expiring() {
             self.events.push_back(PlaneEvent::Expiring { child: id, hard });
         }
@@ -129,17 +132,14 @@ impl UserspacePlane {
     }
 }
 
-/// The child that takes a packet.
+/// The child that takes a packet, and its slot.
 pub(super) fn select<'a>(
     children: &'a mut [Option<Child>],
     policy: &mut Policy,
     headers: &Headers,
-) -> Option<&'a mut Child> {
-    let slot = policy.choose(headers, |slot| {
-        let child = children.get(slot).and_then(Option::as_ref);
-        child.is_some_and(|child| child.local_ts.iter().any(|local| matching::source(local, headers)))
-    })?;
-    children.get_mut(slot)?.as_mut()
+) -> Option<(usize, &'a mut Child)> {
+    let slot = policy.choose(headers, children)?;
+    Some((slot, children.get_mut(slot)?.as_mut()?))
 }
 
 impl Sender {

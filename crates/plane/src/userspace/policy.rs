@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use handfast_esp::tunnel::Headers;
 use handfast_wire::selector::TrafficSelector;
 
+use super::child::Child;
 use super::flows::Flows;
 use super::matching;
 
@@ -21,14 +22,11 @@ pub(super) struct Policy {
     flows: Flows,
 }
 
-/// By the first address, and then told apart by when and as which it came.
-type Place = (bool, u128, u64, usize);
+/// The first address, high half first, and then when it was installed.
+type Place = ([u64; 2], u64, u16);
 
-struct Entry {
-    rank: Rank,
-    remote: TrafficSelector,
-    slot: usize,
-}
+/// The slot of the child whose selector it is.
+type Entry = u32;
 
 /// Smaller is better, among as many addresses: a protocol, then fewer ports, then later installed.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,13 +40,9 @@ impl Policy {
     /// Adds the selectors of a newly installed SA. Returns what removes them again.
     pub fn insert(&mut self, slot: usize, remote: &[TrafficSelector]) -> u64 {
         self.installs += 1;
-        for (index, &remote) in remote.iter().enumerate() {
-            let (size, place) = place(&remote, self.installs, index);
-            let rank = Rank::of(&remote, Reverse(self.installs));
-            self.sizes
-                .entry(size)
-                .or_default()
-                .insert(place, Entry { rank, remote, slot });
+        for (remote, index) in remote.iter().zip(0..) {
+            let (size, place) = place(remote, self.installs, index);
+            self.sizes.entry(size).or_default().insert(place, slot as Entry);
         }
         self.flows.forget();
         self.installs
@@ -56,7 +50,7 @@ impl Policy {
 
     /// Forgets the selectors of an SA.
     pub fn remove(&mut self, install: u64, remote: &[TrafficSelector]) {
-        for (index, remote) in remote.iter().enumerate() {
+        for (remote, index) in remote.iter().zip(0..) {
             let (size, place) = place(remote, install, index);
             let Some(entries) = self.sizes.get_mut(&size) else {
                 continue;
@@ -69,29 +63,30 @@ impl Policy {
         self.flows.forget();
     }
 
-    /// The best slot whose remote selector selects a packet, and of which `from_us` says that a local one does.
-    pub fn choose(&mut self, headers: &Headers, from_us: impl Fn(usize) -> bool) -> Option<usize> {
-        let address = headers.destination;
-        let (v6, at) = (address.is_ipv6(), number(address));
-        let takes = |entry: &&Entry| matching::destination(&entry.remote, headers) && from_us(entry.slot);
-        let best = |(size, entries): (&u128, &BTreeMap<Place, Entry>)| {
-            let first = (v6, at.saturating_sub(*size), 0, 0);
-            let may = entries
-                .range(first..=(v6, at, u64::MAX, usize::MAX))
-                .map(|(_, entry)| entry);
-            may.filter(takes).min_by_key(|entry| entry.rank).map(|entry| entry.slot)
+    /// The slot of the best of the children whose selectors select a packet.
+    pub fn choose(&mut self, headers: &Headers, children: &[Option<Child>]) -> Option<usize> {
+        let at = number(headers.destination);
+        let rank = |(&(_, installed, index), &slot): (&Place, &Entry)| {
+            let child = children.get(slot as usize)?.as_ref()?;
+            let remote = child.remote_ts.get(usize::from(index))?;
+            let selects = matching::destination(remote, headers)
+                && child.local_ts.iter().any(|local| matching::source(local, headers));
+            selects.then(|| (Rank::of(remote, Reverse(installed)), slot as usize))
         };
-        self.flows.get_or_search(headers, || self.sizes.iter().find_map(best))
+        let best = |(size, entries): (&u128, &BTreeMap<Place, Entry>)| {
+            let first = (halves(at.saturating_sub(*size)), 0, 0);
+            let may = entries.range(first..=(halves(at), u64::MAX, u16::MAX));
+            may.filter_map(rank).min_by_key(|(rank, _)| *rank)
+        };
+        self.flows
+            .get_or_search(headers, || self.sizes.iter().find_map(best).map(|(_, slot)| slot))
     }
 }
 
 /// Where a selector is: by its number of addresses, and there.
-fn place(selector: &TrafficSelector, install: u64, index: usize) -> (u128, Place) {
+fn place(selector: &TrafficSelector, install: u64, index: u16) -> (u128, Place) {
     let (start, end) = (number(selector.start), number(selector.end));
-    (
-        end.saturating_sub(start),
-        (selector.start.is_ipv6(), start, install, index),
-    )
+    (end.saturating_sub(start), (halves(start), install, index))
 }
 
 impl Rank {
@@ -104,9 +99,15 @@ impl Rank {
     }
 }
 
+/// An IPv4 address is the IPv6 address that it is mapped to.
 fn number(address: IpAddr) -> u128 {
     match address {
-        IpAddr::V4(address) => u128::from(address.to_bits()),
+        IpAddr::V4(address) => address.to_ipv6_mapped().to_bits(),
         IpAddr::V6(address) => address.to_bits(),
     }
+}
+
+/// As large as it is, a `u128` has to stand at a multiple of 16.
+fn halves(number: u128) -> [u64; 2] {
+    [(number >> 64) as u64, number as u64]
 }

@@ -407,3 +407,33 @@ fn a_suite_of_two_algorithms_checks_its_integrity_key() {
     inbound.keys.integ = Secret::new(vec![1; 32]);
     assert_eq!(plane().apply(PlaneOp::InstallInbound(inbound)), PlaneReply::Done);
 }
+
+#[test]
+fn sas_that_carry_nothing_rest_and_wake() {
+    let (mut ours, mut theirs) = connected();
+    assert!(!ours.is_awake() && !ours.rest());
+    let packet = udp(HERE, THERE, 53, 100);
+    let (_, esp) = send(&mut ours, &packet);
+    assert!(ours.is_awake() && !theirs.is_awake());
+    // A packet that nobody with the keys has made wakes nothing for longer than until the next look.
+    let mut forged = esp[0].clone();
+    forged[30] ^= 1;
+    assert_eq!(receive(&mut theirs, &forged), Err(DropReason::Integrity));
+    assert!(theirs.rest() && !theirs.rest());
+    // One that is no packet of the SA wakes nothing.
+    assert_eq!(receive(&mut theirs, &esp[0][..12]), Err(DropReason::Malformed));
+    assert!(!theirs.is_awake());
+    assert_eq!(receive(&mut theirs, &esp[0]).unwrap(), packet);
+    assert!(ours.rest() && theirs.rest(), "used since the last look");
+    assert!(!ours.rest() && !theirs.rest());
+    assert_eq!(receive(&mut theirs, &esp[0]), Err(DropReason::Replay));
+    for _ in 0..3 {
+        let (_, esp) = send(&mut ours, &packet);
+        assert_eq!(receive(&mut theirs, &esp[0]).unwrap(), packet);
+        assert!(ours.rest() && theirs.rest());
+    }
+    // What is removed meanwhile is not awake.
+    done(&mut ours, PlaneOp::RemoveOutbound(ChildId(1)));
+    done(&mut ours, PlaneOp::RemoveInbound(ChildId(1)));
+    assert!(!ours.rest());
+}
