@@ -5,6 +5,7 @@ use std::future::Future;
 use std::process::Command;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use nix::sched::{CloneFlags, unshare};
 
@@ -43,10 +44,19 @@ pub fn ip(arguments: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Gives a device an address that can be used at once: without duplicate address detection.
+/// Gives a device an address without duplicate address detection; returns when it can be used.
 pub fn add_address(address: &str, device: &str) {
     let nodad = if address.contains(':') { " nodad" } else { "" };
     ip(&format!("addr add {address} dev {device}{nodad}"));
+    // Even so the kernel makes it the host's own a moment later, on a busy machine a tenth of a second, and until then
+    // what is sent to it is lost.
+    let ip = address.split('/').next().unwrap_or_default();
+    let mut route = Command::new("ip");
+    route.args(["route", "get", ip]);
+    let start = Instant::now();
+    while !route.output().unwrap().stdout.starts_with(b"local ") {
+        assert!(start.elapsed() < Duration::from_secs(10), "{address} cannot be used");
+    }
 }
 
 /// A second namespace: a thread that runs what it is given.
