@@ -129,7 +129,13 @@ impl Handfast {
     /// SIGHUP.
     #[track_caller]
     pub fn hang_up(&self) {
-        self.daemon.signal("HUP");
+        self.signal("HUP");
+    }
+
+    /// A signal ("STOP", "CONT").
+    #[track_caller]
+    pub fn signal(&self, signal: &str) {
+        self.daemon.signal(signal);
     }
 
     /// `handfast rekey NAME`, of its IKE SA or its children, whatever comes of it.

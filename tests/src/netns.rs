@@ -2,14 +2,24 @@
 //!
 //! Nothing here touches the host's own network, and nothing leaves the namespaces.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::{self, Command};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use nix::sched::{CloneFlags, setns};
 
 use crate::connection::Connection;
-use crate::process::run;
+use crate::ping::{Echoes, ping};
+use crate::process::{output, run, until};
+
+/// Where `ip netns` has its namespaces.
+const SPACES: &str = "/run/netns";
+
+const LIMIT: Duration = Duration::from_secs(15);
 
 /// Some namespaces, the links between them, and a folder for files; all removed on drop, also in a panic.
 #[derive(Debug)]
@@ -20,7 +30,7 @@ pub struct Lab {
 }
 
 /// One network namespace.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Namespace {
     name: String,
 }
@@ -120,13 +130,15 @@ impl Lab {
         run(Command::new("ip")
             .args(["link", "add", &a_end, "netns", &a.name, "type", "veth", "peer"])
             .args(["name", &b_end, "netns", &b.name]));
+        for (space, end) in [(a, &a_end), (b, &b_end)] {
+            // Captures are to see datagrams, not what the device would cut into datagrams.
+            space.ip(&["link", "set", end, "gso_max_segs", "1"]);
+            space.ip(&["link", "set", end, "up"]);
+        }
         for (space, end, addresses) in [(a, a_end, a_addresses), (b, b_end, b_addresses)] {
             for address in addresses {
                 space.address(address, &end);
             }
-            // Captures are to see datagrams, not what the device would cut into datagrams.
-            space.ip(&["link", "set", &end, "gso_max_segs", "1"]);
-            space.ip(&["link", "set", &end, "up"]);
         }
     }
 
@@ -191,39 +203,60 @@ impl Namespace {
         wire_name(other)
     }
 
-    /// Sends `count` echo requests, one every `interval` seconds, and says how many were answered.
+    /// Sends `count` echo requests, one every `interval` seconds, and says how many were answered. If some were not, a
+    /// report of where they vanished goes to the test's output.
     #[track_caller]
     pub fn ping(&self, from: &str, to: &str, count: u32, interval: &str) -> u32 {
         self.ping_of(56, from, to, count, interval)
     }
 
     /// The same with this many octets of data in each.
-    pub fn ping_of(&self, octets: u32, from: &str, to: &str, count: u32, interval: &str) -> u32 {
-        let mut command = self.command("ping");
-        command.args([
-            "-n",
-            "-q",
-            "-W",
-            "2",
-            "-s",
-            &octets.to_string(),
-            "-c",
-            &count.to_string(),
-            "-i",
-            interval,
-            "-I",
-            from,
-            to,
-        ]);
-        // Its exit status tells the same: 1 if nothing came back.
-        let out = crate::process::output(&mut command);
-        let text = String::from_utf8_lossy(&out.stdout);
-        received(&text).unwrap_or_else(|| {
-            panic!(
-                "ping {to} does not work: {text}{}",
-                String::from_utf8_lossy(&out.stderr)
-            );
-        })
+    #[track_caller]
+    pub fn ping_of(&self, octets: usize, from: &str, to: &str, count: u32, interval: &str) -> u32 {
+        let address = |text: &str| text.parse().unwrap_or_else(|e| panic!("{text}: {e}"));
+        let seconds = interval.parse().unwrap_or_else(|e| panic!("{interval}: {e}"));
+        let pinged = ping(
+            self,
+            Echoes {
+                from: address(from),
+                to: address(to),
+                count: count.try_into().expect("sequence numbers have 16 bits"),
+                interval: Duration::from_secs_f64(seconds),
+                octets,
+                tos: 0,
+            },
+        );
+        if pinged.received() < count {
+            eprintln!("{pinged}");
+        }
+        pinged.received()
+    }
+
+    /// Does something inside, in a thread of its own: its sockets and what it reads of itself in /proc are of there.
+    #[track_caller]
+    pub fn inside<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        let enter = || {
+            setns(
+                File::open(Path::new(SPACES).join(&self.name))?,
+                CloneFlags::CLONE_NEWNET,
+            )
+            .map_err(Into::into)
+        };
+        let inside = move || {
+            enter().unwrap_or_else(|e: io::Error| panic!("cannot enter {}: {e}", self.name));
+            work()
+        };
+        let done = std::thread::scope(|scope| scope.spawn(inside).join());
+        done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+
+    /// All namespaces of its laboratory, itself too.
+    pub fn laboratory(&self) -> Vec<Self> {
+        let prefix = self.name.rsplit_once('-').map_or("", |(prefix, _)| prefix);
+        let names = spaces().filter(|name| name.rsplit_once('-').is_some_and(|(other, _)| other == prefix));
+        let mut all: Vec<Self> = names.map(|name| Self { name }).collect();
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        all
     }
 
     fn address(&self, address: &str, device: &str) {
@@ -234,22 +267,25 @@ impl Namespace {
             .is_some_and(|a: IpAddr| a.is_ipv6());
         let mut args = vec!["addr", "add", address, "dev", device];
         if v6 {
-            args.push("nodad"); // usable at once
+            args.push("nodad");
         }
         self.ip(&args);
+        if v6 {
+            // Even so the kernel makes it the host's own a moment later, on a busy machine a tenth of a second, and until
+            // then what is sent to it is lost.
+            let ip = address.split('/').next().unwrap_or_default();
+            let mut route = Command::new("ip");
+            route.args(["-n", &self.name, "-6", "route", "get", ip]);
+            until("the address is the host's own", LIMIT, || {
+                output(&mut route).stdout.starts_with(b"local ")
+            });
+        }
     }
 }
 
 /// Wires are named after where they lead.
 fn wire_name(to: &Namespace) -> String {
     format!("to-{}", to.name.rsplit('-').next().unwrap_or("x"))
-}
-
-/// The count in "100 packets transmitted, 99 received, 1% packet loss".
-fn received(ping: &str) -> Option<u32> {
-    let line = ping.lines().find(|line| line.contains(" received"))?;
-    line.split(", ")
-        .find_map(|part| part.strip_suffix(" received")?.parse().ok())
 }
 
 fn remove(namespace: &str) {
@@ -265,8 +301,7 @@ fn remove(namespace: &str) {
 
 /// Removes the namespaces of test processes that are no more.
 fn remove_orphans() {
-    let Ok(spaces) = fs::read_dir("/run/netns") else { return };
-    for name in spaces.filter_map(|entry| entry.ok()?.file_name().into_string().ok()) {
+    for name in spaces() {
         let owner = name
             .strip_prefix("hf-")
             .and_then(|rest| rest.split('-').next())
@@ -277,17 +312,8 @@ fn remove_orphans() {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_count_of_answers_is_read() {
-        let text =
-            "\n--- 10.78.2.1 ping statistics ---\n100 packets transmitted, 99 received, 1% packet loss, time 1ms\n";
-        assert_eq!(received(text), Some(99));
-        let text = "3 packets transmitted, 0 received, +3 errors, 100% packet loss, time 2ms\n";
-        assert_eq!(received(text), Some(0));
-        assert_eq!(received("ping: unknown host"), None);
-    }
+/// The names of all namespaces.
+fn spaces() -> impl Iterator<Item = String> {
+    let entries = fs::read_dir(SPACES).into_iter().flatten();
+    entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok())
 }

@@ -9,7 +9,7 @@ use crate::charon_log;
 use crate::connection::Connection;
 use crate::keys::KeyLog;
 use crate::netns::{Lab, Namespace};
-use crate::process::{Process, output};
+use crate::process::{Process, output, until};
 use crate::swanctl;
 
 /// kernel-libipsec, which is ESP on a TUN device, must come before kernel-netlink, which would be the kernel's ESP.
@@ -161,6 +161,31 @@ impl StrongSwan {
             .lines()
             .any(|line| line.starts_with(&format!("  {name}: ")) && line.contains("INSTALLED"));
         established && child
+    }
+
+    /// Waits until it is so. It may begin to be so a moment after we have its last answer, or it our last message: in
+    /// IKEv1 it installs an SA when it gets the third message of quick mode, and we may use it when that was sent.
+    #[track_caller]
+    pub fn wait_up(&self, name: &str) {
+        until("the peer has it, too", LIMIT, || self.is_up(name));
+    }
+
+    /// Waits until it is not so.
+    #[track_caller]
+    pub fn wait_down(&self, name: &str) {
+        until("the peer has no SA", LIMIT, || !self.is_up(name));
+    }
+
+    /// Waits until so many children are installed, those that were rekeyed apart.
+    #[track_caller]
+    pub fn wait_children(&self, count: usize) {
+        let installed = || {
+            self.list_sas()
+                .lines()
+                .filter(|line| line.contains(", INSTALLED,"))
+                .count()
+        };
+        until("the peer has these children", LIMIT, || installed() == count);
     }
 
     /// Charon's log so far.

@@ -105,29 +105,31 @@ pub fn judge_part(capture: &Path, tables: &Path, filter: &str) -> Verdict {
     verdict
 }
 
-/// The same, but for what was sent again: in IKEv1 tshark then has an IV too far.
+/// The same without what was sent again. That is for IKEv1, where each message's IV is the end of the one before it
+/// (RFC 2409 appendix B): tshark takes a repetition for a further one.
 #[track_caller]
 pub fn judge_first_times(capture: &Path, tables: &Path) -> Verdict {
-    let mut command = Command::new("tshark");
-    command
-        .args(["-n", "-r"])
-        .arg(capture)
-        .args(["-Y", "isakmp", "-T", "fields"]);
-    command.args(["-e", "frame.number", "-e", "ip.src", "-e", "udp.payload"]);
-    let text = run(command.env("WIRESHARK_CONFIG_DIR", tables));
+    let tshark = |args: &[&str]| {
+        let mut command = Command::new("tshark");
+        command.args(["-n", "-r"]).arg(capture).args(args);
+        command.env("WIRESHARK_CONFIG_DIR", tables);
+        command
+    };
+    let fields = ["frame.number", "ip.src", "ipv6.src", "udp.payload"].map(|field| ["-e", field]);
+    let text = run(tshark(&["-Y", "isakmp", "-T", "fields"]).args(fields.concat()));
     let mut seen = HashSet::new();
     let frames = text.lines().filter_map(|line| line.split_once('\t'));
-    let again = frames.filter(|(_, datagram)| !seen.insert(*datagram));
-    let again: Vec<String> = again.map(|(number, _)| format!("frame.number != {number}")).collect();
-    judge_part(
-        capture,
-        tables,
-        &["frame"]
-            .into_iter()
-            .chain(again.iter().map(String::as_str))
-            .collect::<Vec<_>>()
-            .join(" && "),
-    )
+    let again: Vec<&str> = frames
+        .filter(|(_, datagram)| !seen.insert(*datagram))
+        .map(|(number, _)| number)
+        .collect();
+    if again.is_empty() {
+        return judge_dir(capture, tables);
+    }
+    let first_times = capture.with_extension("first-times.pcap");
+    let filter = format!("!(frame.number in {{{}}})", again.join(", "));
+    run(tshark(&["-Y", &filter, "-w"]).arg(&first_times));
+    judge_dir(&first_times, tables)
 }
 
 /// How many frames a display filter lets through.

@@ -113,7 +113,7 @@ fn with_strongswan_inside_ipv4_and_ipv6() {
         let ours = Handfast::start(&lab, &a, &connection.toml());
         let theirs = StrongSwan::start(&lab, &b, &connection.flipped());
         ours.up("office");
-        assert!(theirs.is_up("office"), "{}", theirs.list_sas());
+        theirs.wait_up("office");
         both_ways(&lab, (&a, &connection.local.host), (&b, &connection.remote.host));
         nothing_was_dropped(&ours);
     }

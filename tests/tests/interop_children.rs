@@ -118,7 +118,7 @@ fn we_ask_for_all_and_rekey_each() {
     assert_eq!(spi("office"), office);
     all_carry(&lab, &a, &b, &ours, &theirs);
     ours.down("office");
-    ours.wait("the peer has no SA", SOON, |_| !theirs.is_up("office"));
+    theirs.wait_down("office");
     let file = capture.stop();
     judge_dir(&file, &ours.keylog_dir()).assert_good();
     assert_eq!(capture::count(&file, "tcp"), 0);

@@ -73,7 +73,7 @@ fn they_ask(ours: &str, theirs: &str) {
     ours.up("office");
     let log = theirs.log();
     assert!(asked(&log) > before, "it did not ask:\n{log}");
-    assert!(theirs.is_up("office"));
+    theirs.wait_up("office");
     assert_eq!(a.ping("10.78.1.1", "10.78.2.1", 10, "0.01"), 10);
     judge_dir(&capture.stop(), &ours.keylog_dir()).assert_good();
 }

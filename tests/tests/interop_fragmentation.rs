@@ -100,7 +100,7 @@ fn a_peer_that_does_not_want_fragments_gets_none() {
     let ours = Handfast::start(&lab, &a, &connection.toml());
     let theirs = StrongSwan::start(&lab, &b, &connection.flipped());
     ours.up("office");
-    assert!(theirs.is_up("office"));
+    theirs.wait_up("office");
     assert_eq!(a.ping("10.78.1.1", "10.78.2.1", 10, "0.01"), 10);
     assert!(!ours.log().contains("fragments"), "{}", ours.log());
     judge_dir(&capture.stop(), &ours.keylog_dir()).assert_good();

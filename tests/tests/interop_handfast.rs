@@ -1,5 +1,6 @@
 //! Handfast against Handfast in two namespaces. tshark judges every capture, with the key log of one side.
 
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use handfast_tests::connection::Connection;
 use handfast_tests::handfast::Handfast;
 use handfast_tests::need;
 use handfast_tests::netns::Lab;
+use handfast_tests::ping::{Echoes, ping};
 use handfast_tests::tshark::judge_dir;
 
 const SOON: Duration = Duration::from_secs(10);
@@ -132,21 +134,16 @@ fn dscp_and_ecn_pass_both_ways() {
         let capture = Capture::start(&lab, &a, &b);
         let inner = Capture::of(&lab, &b, "handfast0");
         // Expedited forwarding and ECT(0).
-        a.run(
-            "ping",
-            &[
-                "-q",
-                "-c",
-                "20",
-                "-i",
-                "0.01",
-                "-Q",
-                "0xba",
-                "-I",
-                "10.78.1.1",
-                "10.78.2.1",
-            ],
-        );
+        let echoes = Echoes {
+            from: Ipv4Addr::new(10, 78, 1, 1).into(),
+            to: Ipv4Addr::new(10, 78, 2, 1).into(),
+            count: 20,
+            interval: Duration::from_millis(10),
+            octets: 56,
+            tos: 0xba,
+        };
+        let pinged = ping(&a, echoes);
+        assert_eq!(pinged.received(), 20, "{pinged}");
         let (outer, inner) = (capture.stop(), inner.stop());
         assert_eq!(
             capture::count(&outer, &format!("{filter} and src 10.77.0.1 and ip[1] = 0xba")),
@@ -249,16 +246,20 @@ fn large_packets_are_fragmented_or_refused_with_the_size_that_fits() {
     let ping = |args: &[&str]| {
         let mut command = a.command("ping");
         command
-            .args(["-n", "-c", "3", "-i", "0.1", "-W", "2", "-I", "10.78.1.1"])
+            .args(["-n", "-c", "1", "-W", "5", "-I", "10.78.1.1"])
             .args(args)
             .arg("10.78.2.1");
         let out = handfast_tests::process::output(&mut command);
         String::from_utf8_lossy(&[out.stdout, out.stderr].concat()).into_owned()
     };
-    let said = ping(&["-s", "4000"]);
-    assert!(said.contains(" 3 received"), "{said}\n{}", left.log());
+    assert_eq!(
+        a.ping_of(4000, "10.78.1.1", "10.78.2.1", 3, "0.01"),
+        3,
+        "{}",
+        left.log()
+    );
     let said = ping(&["-M", "do", "-s", "1300"]);
-    assert!(said.contains(" 3 received"), "{said}\n{}", left.log());
+    assert!(said.contains(" 1 received"), "{said}\n{}", left.log());
     let said = ping(&["-M", "do", "-s", "1472"]);
     assert!(
         said.contains(" 0 received") && said.contains("mtu"),

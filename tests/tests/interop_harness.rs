@@ -1,11 +1,15 @@
 //! Proof of the laboratory itself: two strongSwans agree, their pings pass, tshark decrypts all of it with the keys of
-//! charon's log, and does not when a key is altered.
+//! charon's log, and does not when a key is altered. And its pings: what is lost, and where.
+
+use std::time::Duration;
 
 use handfast_tests::capture::{self, Capture};
 use handfast_tests::connection::Connection;
+use handfast_tests::handfast::Handfast;
 use handfast_tests::keys::KeyLog;
 use handfast_tests::need;
 use handfast_tests::netns::Lab;
+use handfast_tests::ping::{Echoes, ping};
 use handfast_tests::strongswan::StrongSwan;
 use handfast_tests::tshark::{can_decrypt, judge};
 
@@ -18,10 +22,11 @@ fn two_strongswans_pass_and_an_altered_key_does_not() {
     let left = StrongSwan::start(&lab, &a, &connection);
     let right = StrongSwan::start(&lab, &b, &connection.flipped());
     left.initiate("office");
-    assert!(left.is_up("office") && right.is_up("office"));
+    left.wait_up("office");
+    right.wait_up("office");
     assert_eq!(a.ping("10.78.1.1", "10.78.2.1", 20, "0.01"), 20);
     left.terminate("office");
-    assert!(!right.is_up("office"));
+    right.wait_down("office");
 
     // The initiator's and the responder's log tell the same keys, read in two different ways.
     let keys = left.keys();
@@ -119,6 +124,66 @@ fn the_nat_masquerades() {
         sas.contains("@ 10.77.0.254["),
         "the router's address should be seen: {sas}"
     );
+}
+
+/// The last echoes of a row have the time that the first have; the command `ping` would call them lost.
+#[test]
+fn an_answer_that_is_late_is_no_loss() {
+    need!(Namespaces);
+    let (lab, a, b) = Lab::pair();
+    let connection = Connection::new("", "");
+    let left = Handfast::start(&lab, &a, &connection.toml());
+    let right = Handfast::start(&lab, &b, &connection.flipped().toml());
+    left.up("office");
+    right.wait_up("office", Duration::from_secs(10));
+    let received = std::thread::scope(|scope| {
+        let pings = scope.spawn(|| a.ping("10.78.1.1", "10.78.2.1", 20, "0.01"));
+        std::thread::sleep(Duration::from_millis(100));
+        right.signal("STOP");
+        std::thread::sleep(Duration::from_secs(1));
+        right.signal("CONT");
+        pings.join().expect("the pings run")
+    });
+    assert_eq!(received, 20, "{}\n{}", left.log(), right.log());
+}
+
+#[test]
+fn a_loss_is_found_on_its_hop() {
+    need!(Namespaces, Nft);
+    let (lab, a, b) = Lab::pair();
+    let connection = Connection::new("", "");
+    let left = Handfast::start(&lab, &a, &connection.toml());
+    let right = Handfast::start(&lab, &b, &connection.flipped().toml());
+    left.up("office");
+    right.wait_up("office", Duration::from_secs(10));
+    let lost = || {
+        let (from, to) = ([10, 78, 1, 1], [10, 78, 2, 1]);
+        let (count, interval) = (4, Duration::from_millis(10));
+        let pinged = ping(
+            &a,
+            Echoes {
+                from: from.into(),
+                to: to.into(),
+                count,
+                interval,
+                octets: 56,
+                tos: 0,
+            },
+        );
+        assert_eq!(pinged.received(), 0, "{pinged}");
+        pinged.to_string()
+    };
+    b.run("sysctl", &["-q", "-w", "net.ipv4.icmp_echo_ignore_all=1"]);
+    let said = lost();
+    let expected = "vanished between \"received by the host there\" and \"answered\"";
+    assert!(said.contains(expected), "{said}");
+    b.run(
+        "nft",
+        &["add table ip f; add chain ip f i { type filter hook input priority 0; }; add rule ip f i ip protocol esp drop"],
+    );
+    let said = lost();
+    let expected = "vanished between \"given to the daemon here\" and \"delivered by the daemon there\"";
+    assert!(said.contains(expected), "{said}");
 }
 
 /// Changes the last octet of a key in hexadecimal.

@@ -9,7 +9,7 @@ use handfast_tests::kerberos::Kdc;
 use handfast_tests::need;
 use handfast_tests::netns::{Lab, Namespace};
 use handfast_tests::pki::Pki;
-use handfast_tests::tshark::judge_dir;
+use handfast_tests::tshark::judge_first_times;
 
 const SOON: Duration = Duration::from_secs(15);
 const A: &str = "a.ike.test";
@@ -88,7 +88,7 @@ fn both_directions() {
     }
     left.keys().assert_same_keys(&right.keys());
     // With one suite, message 1 with its names fits into one IP packet; captures have no IP fragments.
-    let verdict = judge_dir(&capture.stop(), &left.keylog_dir());
+    let verdict = judge_first_times(&capture.stop(), &left.keylog_dir());
     verdict.assert_good();
 }
 

@@ -31,11 +31,7 @@ fn whole(connection: Connection) {
     tcp(&lab, &a, &b, there, 8080, 200_000);
     tcp(&lab, &b, &a, here, 8081, 200_000);
     // Larger than any packet: whole in ESP, and the outer packet is fragmented.
-    let mut big = a.command("ping");
-    big.args(["-n", "-c", "3", "-i", "0.1", "-W", "2", "-s", "4000", "-I", here, there]);
-    let said = handfast_tests::process::output(&mut big);
-    let said = String::from_utf8_lossy(&said.stdout).into_owned();
-    assert!(said.contains(" 3 received"), "{said}\n{}", logs());
+    assert_eq!(a.ping_of(4000, here, there, 3, "0.01"), 3, "{}", logs());
     left.down("office");
     right.wait_down("office", SOON);
     let capture = capture.stop();

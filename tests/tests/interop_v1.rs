@@ -8,7 +8,7 @@ use handfast_tests::handfast::Handfast;
 use handfast_tests::need;
 use handfast_tests::netns::Lab;
 use handfast_tests::strongswan::StrongSwan;
-use handfast_tests::tshark::judge_dir;
+use handfast_tests::tshark::judge_first_times;
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -21,6 +21,7 @@ fn carries(connection: &Connection, we_begin: bool, charon: &[&str]) {
     let theirs = StrongSwan::start_with(&lab, &b, &connection.flipped(), charon);
     if we_begin {
         ours.up("office");
+        theirs.wait_up("office");
     } else {
         theirs.initiate("office");
     }
@@ -34,7 +35,7 @@ fn carries(connection: &Connection, we_begin: bool, charon: &[&str]) {
     );
     ours.down("office");
     let file = capture.stop();
-    judge_dir(&file, &ours.keylog_dir()).assert_good();
+    judge_first_times(&file, &ours.keylog_dir()).assert_good();
 }
 
 #[test]

@@ -59,7 +59,7 @@ fn through_a_nat_as_initiator() {
     let daemon = Handfast::start(&lab, &a, &ours.toml());
     let charon = StrongSwan::start_with(&lab, &b, &theirs, &[ALLOWED]);
     daemon.up("office");
-    daemon.wait("the peer has it, too", SOON, |_| charon.is_up("office"));
+    charon.wait_up("office");
     let sa = &daemon.sas("office")[0];
     assert_eq!(
         (&sa["nat"]["local"], &sa["local"]["port"]),
@@ -68,7 +68,7 @@ fn through_a_nat_as_initiator() {
     );
     assert_eq!(a.ping("10.78.1.1", "10.78.2.1", 20, "0.01"), 20, "{}", daemon.log());
     daemon.down("office");
-    daemon.wait("the peer has no SA", SOON, |_| !charon.is_up("office"));
+    charon.wait_down("office");
 }
 
 fn refusal(daemon: &Handfast) -> Value {

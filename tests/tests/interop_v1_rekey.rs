@@ -9,7 +9,7 @@ use handfast_tests::handfast::Handfast;
 use handfast_tests::need;
 use handfast_tests::netns::{Lab, Namespace};
 use handfast_tests::strongswan::StrongSwan;
-use handfast_tests::tshark::judge_dir;
+use handfast_tests::tshark::judge_first_times;
 
 const SOON: Duration = Duration::from_secs(20);
 const PINGS: u32 = 120;
@@ -82,6 +82,7 @@ fn of_each_phase_from_either_side_without_a_lost_ping() {
     let [by_them, by_us, by_the_clock, begun_by_them] = &tunnels;
     for tunnel in [by_them, by_us, by_the_clock] {
         ours.up(&tunnel.name);
+        theirs.wait_up(&tunnel.name);
     }
     theirs.initiate(&begun_by_them.name);
     ours.wait_up(&begun_by_them.name, SOON);
@@ -115,7 +116,7 @@ fn of_each_phase_from_either_side_without_a_lost_ping() {
     };
     assert!(of_clock("child SA rekeyed") >= 3, "{log}");
     assert!(of_clock("IKE SA rekeyed") >= 2, "{log}");
-    judge_dir(&capture.stop(), &ours.keylog_dir()).assert_good();
+    judge_first_times(&capture.stop(), &ours.keylog_dir()).assert_good();
 }
 
 /// Three subnets there, one here: three quick modes under one phase 1, ours at once or the peer's one after the other.
@@ -152,6 +153,7 @@ fn three_subnets_under_one_phase_1() {
         ours.wait("three children are up", SOON, |ours| {
             children(ours, "office").len() == 3
         });
+        theirs.wait_children(3);
         assert_eq!(cookies(&ours, "office").len(), 1, "one phase 1: {:#}", ours.status());
         for to in ["10.78.2.1", "10.78.3.1", "10.78.4.1"] {
             assert_eq!(
@@ -169,6 +171,7 @@ fn three_subnets_under_one_phase_1() {
             let now = children(ours, "office");
             now.len() == 3 && now.iter().all(|spi| !before.contains(spi))
         });
+        theirs.wait_children(3);
         for to in ["10.78.2.1", "10.78.3.1", "10.78.4.1"] {
             assert_eq!(
                 a.ping("10.78.1.1", to, 10, "0.01"),
@@ -179,7 +182,7 @@ fn three_subnets_under_one_phase_1() {
             );
         }
         ours.down("office");
-        judge_dir(&capture.stop(), &ours.keylog_dir()).assert_good();
+        judge_first_times(&capture.stop(), &ours.keylog_dir()).assert_good();
     }
 }
 
@@ -212,8 +215,8 @@ fn by_both_at_once() {
     // The first pair, and two at each time: both sides did ask.
     assert_eq!(ours.log().matches("child SA established").count(), 5, "{}", logs());
     ours.down("office");
-    ours.wait("the peer has no SA", SOON, |_| !theirs.is_up("office"));
-    judge_dir(&capture.stop(), &ours.keylog_dir()).assert_good();
+    theirs.wait_down("office");
+    judge_first_times(&capture.stop(), &ours.keylog_dir()).assert_good();
 }
 
 /// Both sides replace phase 1 at once, twice: one ISAKMP SA with the child is left, and no ping is lost on the way there.
@@ -246,6 +249,6 @@ fn of_phase_1_by_both_at_once() {
     // The first, and two at each time: both sides did ask.
     assert!(ours.log().matches("IKE SA established").count() >= 5, "{}", logs());
     ours.down("office");
-    ours.wait("the peer has no SA", SOON, |_| !theirs.is_up("office"));
-    judge_dir(&capture.stop(), &ours.keylog_dir()).assert_good();
+    theirs.wait_down("office");
+    judge_first_times(&capture.stop(), &ours.keylog_dir()).assert_good();
 }
