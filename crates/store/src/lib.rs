@@ -12,6 +12,7 @@
 pub mod delta;
 pub mod journal;
 pub mod memory;
+mod packed;
 pub mod refusals;
 pub mod snapshot;
 pub mod status;

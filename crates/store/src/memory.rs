@@ -3,26 +3,22 @@
 //! Its laws: the same change twice is one change; an IKE SA takes its children with it, but not those that moved to its
 //! successor before; what ends that is not there is no error; a child needs its IKE SA.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::delta::{ChildFacts, DownFacts, FORMAT_VERSION, IkeSaFacts, SaDelta, SaId};
+use crate::packed::{ChildCommon, IkeCommon, PackedChild, PackedIke, Shared};
 use crate::snapshot::{IkeSaEntry, SaSnapshot};
 use crate::{SaStore, StoreError};
 
 /// Keeps facts until the process ends.
 #[derive(Clone, Default, Debug)]
 pub struct MemoryStore {
-    // Boxed, since a tree has up to twice as many places as entries.
-    ike_sas: BTreeMap<SaId, Box<Entry>>,
-    children: BTreeMap<u64, Box<ChildFacts>>,
+    ike_sas: BTreeMap<SaId, PackedIke>,
+    children: BTreeMap<u64, PackedChild>,
+    /// The children of each IKE SA.
+    of: BTreeSet<(SaId, u64)>,
+    common: (Shared<IkeCommon>, Shared<ChildCommon>),
     down: BTreeMap<String, DownFacts>,
-}
-
-#[derive(Clone, Debug)]
-struct Entry {
-    facts: IkeSaFacts,
-    /// In ascending order.
-    children: Vec<u64>,
 }
 
 impl MemoryStore {
@@ -36,9 +32,9 @@ impl MemoryStore {
         let mut store = Self::new();
         for IkeSaEntry { facts, children } in snapshot.ike_sas {
             let id = facts.id;
-            store.upsert_ike(facts);
+            store.upsert_ike(&facts);
             for child in children {
-                store.upsert_child(ChildFacts { ike: id, ..child });
+                store.upsert_child(&ChildFacts { ike: id, ..child });
             }
         }
         store.down = snapshot
@@ -63,19 +59,17 @@ impl MemoryStore {
     /// Makes a checked change.
     pub(crate) fn apply(&mut self, delta: &SaDelta) {
         match delta {
-            SaDelta::IkeSa(facts) => self.upsert_ike(facts.clone()),
+            SaDelta::IkeSa(facts) => self.upsert_ike(facts),
             SaDelta::IkeSaGone { id, .. } => {
-                for child in self.ike_sas.remove(id).map(|entry| entry.children).unwrap_or_default() {
-                    self.children.remove(&child);
+                let children: Vec<u64> = self.children_of(*id).collect();
+                children.into_iter().for_each(|child| self.remove_child(child));
+                if let Some(gone) = self.ike_sas.remove(id) {
+                    gone.release(&mut self.common.0);
                 }
             }
-            SaDelta::Child(facts) => self.upsert_child(facts.clone()),
+            SaDelta::Child(facts) => self.upsert_child(facts),
             // By its own number: it may have moved to another IKE SA since.
-            SaDelta::ChildGone { id, .. } => {
-                if let Some(child) = self.children.remove(id) {
-                    self.detach(child.ike, *id);
-                }
-            }
+            SaDelta::ChildGone { id, .. } => self.remove_child(*id),
             SaDelta::ConnectionDown(facts) => {
                 self.down.insert(facts.connection.clone(), facts.clone());
             }
@@ -85,40 +79,32 @@ impl MemoryStore {
         }
     }
 
-    fn upsert_ike(&mut self, facts: IkeSaFacts) {
-        match self.ike_sas.get_mut(&facts.id) {
-            Some(entry) => entry.facts = facts,
-            None => {
-                self.ike_sas.insert(
-                    facts.id,
-                    Box::new(Entry {
-                        facts,
-                        children: Vec::new(),
-                    }),
-                );
-            }
+    fn upsert_ike(&mut self, facts: &IkeSaFacts) {
+        let packed = PackedIke::new(facts, &mut self.common.0);
+        if let Some(before) = self.ike_sas.insert(facts.id, packed) {
+            before.release(&mut self.common.0);
         }
     }
 
-    fn upsert_child(&mut self, facts: ChildFacts) {
-        let (id, ike) = (facts.id, facts.ike);
-        if let Some(before) = self.children.insert(id, Box::new(facts))
-            && before.ike != ike
-        {
-            self.detach(before.ike, id);
+    fn upsert_child(&mut self, facts: &ChildFacts) {
+        let packed = PackedChild::new(facts, &mut self.common.1);
+        if let Some(before) = self.children.insert(facts.id, packed) {
+            self.of.remove(&(before.ike, facts.id));
+            before.release(&mut self.common.1);
         }
-        if let Some(entry) = self.ike_sas.get_mut(&ike)
-            && let Err(at) = entry.children.binary_search(&id)
-        {
-            entry.children.reserve_exact(1);
-            entry.children.insert(at, id);
+        self.of.insert((facts.ike, facts.id));
+    }
+
+    fn remove_child(&mut self, id: u64) {
+        if let Some(gone) = self.children.remove(&id) {
+            self.of.remove(&(gone.ike, id));
+            gone.release(&mut self.common.1);
         }
     }
 
-    fn detach(&mut self, ike: SaId, child: u64) {
-        if let Some(entry) = self.ike_sas.get_mut(&ike) {
-            entry.children.retain(|id| *id != child);
-        }
+    /// In ascending order.
+    fn children_of(&self, ike: SaId) -> impl Iterator<Item = u64> {
+        self.of.range((ike, 0)..=(ike, u64::MAX)).map(|(_, child)| *child)
     }
 }
 
@@ -130,18 +116,14 @@ impl SaStore for MemoryStore {
     }
 
     fn snapshot(&self) -> SaSnapshot {
-        let entry = |entry: &Entry| IkeSaEntry {
-            facts: entry.facts.clone(),
-            children: entry
-                .children
-                .iter()
-                .filter_map(|id| self.children.get(id))
-                .map(|child| (**child).clone())
-                .collect(),
+        let child = |id| Some(self.children.get(&id)?.facts(id));
+        let entry = |(id, packed): (&SaId, &PackedIke)| IkeSaEntry {
+            facts: packed.facts(*id),
+            children: self.children_of(*id).filter_map(child).collect(),
         };
         SaSnapshot {
             version: FORMAT_VERSION,
-            ike_sas: self.ike_sas.values().map(|kept| entry(kept)).collect(),
+            ike_sas: self.ike_sas.iter().map(entry).collect(),
             connections_down: self.down.values().cloned().collect(),
         }
     }
