@@ -2,6 +2,7 @@
 
 #![deny(unsafe_code)] // except in net/sys.rs
 
+pub mod book;
 pub mod check;
 pub mod cli;
 pub mod commands;

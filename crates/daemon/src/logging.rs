@@ -3,17 +3,15 @@
 
 mod text;
 
-use std::collections::HashMap;
-
 use clap::ValueEnum;
 use handfast_engine::Event;
 use handfast_engine::event::Direction;
 use handfast_engine::refusal::Refusal;
-use handfast_plane::op::ChildId;
-use handfast_store::delta::SaId;
-use tracing::{Span, debug, error_span, field, info, warn};
+use tracing::level_filters::LevelFilter;
+use tracing::{Level, Span, debug, error_span, field, info, warn};
 use tracing_subscriber::EnvFilter;
 
+use crate::book::Book;
 use text::{encapsulation, plain, selectors};
 
 /// How logs are written.
@@ -61,91 +59,50 @@ fn filter(level: &str) -> Result<EnvFilter, String> {
     filter.ok_or_else(|| format!("{level:?} is no log level: use error, warn, info, debug or trace"))
 }
 
-/// Writes events, those of an IKE SA in its span.
-#[derive(Default)]
-pub struct EventLog {
-    /// Ends with the SA, so there are never more than the engine has SAs.
-    sas: HashMap<SaId, Logged>,
-    children: HashMap<ChildId, SaId>,
+/// Writes an event, one of an IKE SA in its span.
+pub fn event(event: &Event, book: &Book) {
+    // A span takes longer than all else, and most events are for nobody.
+    if level(event) <= LevelFilter::current() {
+        span(event, book).in_scope(|| write(event));
+    }
 }
 
-/// What is known of an IKE SA.
-struct Logged {
-    span: Span,
-    connection: Option<String>,
-    children: Vec<ChildId>,
+/// At which level it is written.
+fn level(event: &Event) -> Level {
+    match event {
+        Event::Message { .. } | Event::Dropped { .. } | Event::Idle => Level::DEBUG,
+        Event::MethodUnavailable { .. } | Event::Refused { .. } | Event::CommandFailed { .. } => Level::WARN,
+        Event::Retransmitted { .. }
+        | Event::IkeEstablished { .. }
+        | Event::ChildEstablished { .. }
+        | Event::ChildRekeyed { .. }
+        | Event::IkeRekeyed { .. }
+        | Event::PeerMoved { .. }
+        | Event::ChildGone { .. }
+        | Event::IkeGone { .. }
+        | Event::ConnectionUp { .. }
+        | Event::ConnectionDown { .. } => Level::INFO,
+    }
 }
 
-impl EventLog {
-    /// Writes one event.
-    pub fn event(&mut self, event: &Event) {
-        self.span(event).in_scope(|| write(event));
-        match event {
-            Event::ChildEstablished { sa, child, .. } => {
-                self.children.insert(*child, *sa);
-                self.known(*sa).children.push(*child);
-            }
-            Event::ChildGone { child, .. } => {
-                let owner = self.children.remove(child).and_then(|sa| self.sas.get_mut(&sa));
-                if let Some(owner) = owner {
-                    owner.children.retain(|c| c != child);
-                }
-            }
-            Event::IkeEstablished { sa, connection, .. } => self.known(*sa).connection = Some(connection.clone()),
-            Event::IkeRekeyed { old, new } => {
-                let moved = self.sas.get_mut(old).map(|old| std::mem::take(&mut old.children));
-                for child in moved.unwrap_or_default() {
-                    self.children.insert(child, *new);
-                    self.known(*new).children.push(child);
-                }
-            }
-            Event::IkeGone { sa, .. } => {
-                for child in self.sas.remove(sa).map(|gone| gone.children).unwrap_or_default() {
-                    self.children.remove(&child);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn known(&mut self, sa: SaId) -> &mut Logged {
-        self.sas.entry(sa).or_insert_with(|| Logged {
-            // Not a matter of level: a span says whose fact it is, whatever is logged.
-            span: error_span!("ike_sa", sa = sa.0, connection = field::Empty),
-            connection: None,
-            children: Vec::new(),
-        })
-    }
-
-    fn span(&mut self, event: &Event) -> Span {
-        let sa = match event {
-            Event::Message { sa, .. }
-            | Event::Retransmitted { sa, .. }
-            | Event::MethodUnavailable { sa, .. }
-            | Event::IkeEstablished { sa, .. }
-            | Event::PeerMoved { sa, .. }
-            | Event::ChildEstablished { sa, .. }
-            | Event::IkeGone { sa, .. } => Some(*sa),
-            Event::IkeRekeyed { new, .. } => Some(*new),
-            Event::Refused { sa, .. } => *sa,
-            Event::ChildGone { child, .. } => self.children.get(child).copied(),
-            Event::ChildRekeyed { new, .. } => self.children.get(new).copied(),
-            _ => None,
-        };
-        let Some(sa) = sa else { return Span::none() };
-        let span = self.known(sa).span.clone();
-        match event {
-            Event::IkeEstablished { connection, .. } => drop(span.record("connection", connection.as_str())),
-            Event::IkeRekeyed { old, new } => {
-                if let Some(connection) = self.sas.get(old).and_then(|old| old.connection.clone()) {
-                    span.record("connection", connection.as_str());
-                    self.known(*new).connection = Some(connection);
-                }
-            }
-            _ => {}
-        }
-        span
-    }
+fn span(event: &Event, book: &Book) -> Span {
+    let sa = match event {
+        Event::Message { sa, .. }
+        | Event::Retransmitted { sa, .. }
+        | Event::MethodUnavailable { sa, .. }
+        | Event::IkeEstablished { sa, .. }
+        | Event::PeerMoved { sa, .. }
+        | Event::ChildEstablished { sa, .. }
+        | Event::ChildRekeyed { sa, .. }
+        | Event::ChildGone { sa, .. }
+        | Event::IkeGone { sa, .. }
+        | Event::IkeRekeyed { new: sa, .. } => Some(*sa),
+        Event::Refused { sa, .. } => *sa,
+        _ => None,
+    };
+    let Some(sa) = sa else { return Span::none() };
+    // Not a matter of level: a span says whose fact it is, whatever is logged.
+    error_span!("ike_sa", sa = sa.0, connection = book.connection(sa))
 }
 
 fn write(event: &Event) {
@@ -185,10 +142,10 @@ fn write(event: &Event) {
             info!(%spi_i, %spi_r, %suite, %peer, initiator, ?took, "IKE SA established");
         }
         Event::ChildEstablished { .. } => child_established(event),
-        Event::ChildRekeyed { old, new } => info!(old = old.0, new = new.0, "child SA rekeyed"),
+        Event::ChildRekeyed { old, new, .. } => info!(old = old.0, new = new.0, "child SA rekeyed"),
         Event::IkeRekeyed { old, new } => info!(old = old.0, new = new.0, "IKE SA rekeyed"),
         Event::PeerMoved { from, to, .. } => info!(%from, %to, "the NAT before the peer has a new mapping"),
-        Event::ChildGone { child, reason } => info!(child = child.0, reason, "child SA gone"),
+        Event::ChildGone { child, reason, .. } => info!(child = child.0, reason, "child SA gone"),
         Event::IkeGone { reason, .. } => info!(reason, "IKE SA gone"),
         Event::Refused {
             connection,

@@ -10,12 +10,13 @@ use handfast_engine::{Answer, Command, Event, Input, Instant, Ticket};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
+use crate::book::Book;
 use crate::cli::{self, RunOptions};
 use crate::commands;
 use crate::control::{Call, Request, Server};
 use crate::credentials::{Renewal, Watch, expiry};
 use crate::keylog::KeyLogWriter;
-use crate::logging::{self, EventLog};
+use crate::logging;
 use crate::net::clock::certificate_time;
 use crate::net::raw_esp::RawEsp;
 use crate::net::routes::{RouteSettings, Routes, remove_leftovers};
@@ -86,7 +87,7 @@ struct Daemon {
     control: Server,
     answers: UnboundedReceiver<(Ticket, Answer)>,
     waiting: Waiting,
-    log: EventLog,
+    book: Book,
     manager: Manager,
     traffic: Traffic,
     /// The next look at routes is one at all of them.
@@ -187,7 +188,7 @@ impl Daemon {
             control,
             answers,
             waiting: Waiting::default(),
-            log: EventLog::default(),
+            book: Book::default(),
             manager: Manager::new(),
             traffic: Traffic::default(),
             all_routes: false,
@@ -294,9 +295,11 @@ impl Daemon {
             tunnels::follow(&mut self.core.plane, &mut self.routes, &self.tun, mtu, all).await;
         }
         for event in std::mem::take(&mut self.edges.events) {
-            self.log.event(&event);
+            self.book.learn(&event);
+            logging::event(&event, &self.book);
             self.idle |= matches!(event, Event::Idle);
-            self.waiting.on_event(&event);
+            self.waiting.on_event(&event, &self.book);
+            self.book.forget(&event);
         }
     }
 
@@ -321,7 +324,9 @@ impl Daemon {
                 return;
             }
         };
-        self.waiting.add(&command, call.reply);
+        let core = &self.core;
+        self.waiting
+            .add(&command, call.reply, |connection| core.children_of(connection));
         self.feed(Input::Command(command)).await;
     }
 

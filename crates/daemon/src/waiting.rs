@@ -4,10 +4,10 @@ use std::collections::HashMap;
 
 use handfast_engine::{Command, Event, Rekey};
 use handfast_plane::op::ChildId;
-use handfast_store::delta::SaId;
 use handfast_store::refusals::RefusalFacts;
 use serde_json::{Value, json};
 
+use crate::book::Book;
 use crate::control::Reply;
 
 #[derive(Clone, PartialEq, Eq)]
@@ -35,28 +35,21 @@ struct Caller {
 #[derive(Default)]
 pub struct Waiting {
     list: Vec<Caller>,
-    /// Whose the IKE SAs are. No more than the engine has.
-    sas: HashMap<SaId, String>,
-    /// Children in use, and their IKE SAs.
-    children: HashMap<ChildId, SaId>,
     /// Why connections are not up, as data.
     refusals: HashMap<String, RefusalFacts>,
 }
 
 impl Waiting {
-    /// Remembers who asked. To be called before the engine gets the command, whose outcome may come at once.
-    pub fn add(&mut self, command: &Command, reply: Reply) {
+    /// Remembers who asked. To be called before the engine gets the command, whose outcome may come at once. `children`:
+    /// those of a connection that are in use.
+    pub fn add(&mut self, command: &Command, reply: Reply, children: impl FnOnce(&str) -> Vec<ChildId>) {
         self.list.retain(|caller| !caller.reply.is_unwanted());
         let (connection, wish) = match command {
             Command::Up { connection } => (connection, Wish::Up),
             Command::Down { connection } => (connection, Wish::Down),
             Command::Rekey { connection, what } => match what {
                 Rekey::Ike => (connection, Wish::RekeyIke),
-                Rekey::Children => {
-                    let of = |sa: &SaId| self.sas.get(sa) == Some(connection);
-                    let children = self.children.iter().filter(|(_, sa)| of(sa)).map(|(child, _)| *child);
-                    (connection, Wish::RekeyChildren(children.collect()))
-                }
+                Rekey::Children => (connection, Wish::RekeyChildren(children(connection))),
             },
             Command::Shutdown => return,
         };
@@ -69,7 +62,7 @@ impl Waiting {
     }
 
     /// Tells those whom an event answers.
-    pub fn on_event(&mut self, event: &Event) {
+    pub fn on_event(&mut self, event: &Event, book: &Book) {
         let done = |connection: &str| json!({ "ok": true, "connection": connection });
         let failed = |reason: &str| json!({ "ok": false, "error": reason });
         match event {
@@ -100,21 +93,14 @@ impl Waiting {
                 self.tell(connection, Wish::is_rekey, || answer.clone());
                 self.refusals.insert(connection.clone(), facts);
             }
-            Event::IkeEstablished { sa, connection, .. } => drop(self.sas.insert(*sa, connection.clone())),
-            Event::IkeRekeyed { old, new } => {
-                let Some(connection) = self.sas.remove(old) else { return };
-                self.children
-                    .values_mut()
-                    .filter(|sa| *sa == old)
-                    .for_each(|sa| *sa = *new);
-                self.tell(&connection, |wish| *wish == Wish::RekeyIke, || done(&connection));
-                self.sas.insert(*new, connection);
+            Event::IkeRekeyed { new, .. } => {
+                let Some(connection) = book.connection(*new) else {
+                    return;
+                };
+                self.tell(connection, |wish| *wish == Wish::RekeyIke, || done(connection));
             }
-            Event::IkeGone { sa, .. } => drop(self.sas.remove(sa)),
-            Event::ChildEstablished { sa, child, .. } => drop(self.children.insert(*child, *sa)),
             Event::ChildRekeyed { old, .. } => self.replaced(*old),
-            Event::ChildGone { child, reason } => {
-                self.children.remove(child);
+            Event::ChildGone { child, reason, .. } => {
                 let lost = |wish: &Wish| matches!(wish, Wish::RekeyChildren(left) if left.contains(child));
                 self.tell_any(lost, |_| failed(reason));
             }
@@ -129,7 +115,6 @@ impl Waiting {
     }
 
     fn replaced(&mut self, old: ChildId) {
-        self.children.remove(&old);
         for caller in &mut self.list {
             if let Wish::RekeyChildren(left) = &mut caller.wish {
                 left.retain(|child| *child != old);
@@ -160,12 +145,26 @@ mod tests {
     use handfast_engine::refusal::{Cause, Party, Refusal};
     use tokio::sync::oneshot::Receiver;
 
+    use handfast_store::delta::SaId;
+
     use super::*;
 
     fn ask(waiting: &mut Waiting, command: Command) -> Receiver<serde_json::Value> {
+        rekeying(waiting, command, &[])
+    }
+
+    fn rekeying(waiting: &mut Waiting, command: Command, children: &[u64]) -> Receiver<serde_json::Value> {
         let (reply, answer) = Reply::new();
-        waiting.add(&command, reply);
+        waiting.add(&command, reply, |_| children.iter().map(|id| ChildId(*id)).collect());
         answer
+    }
+
+    /// With the SAs 1 and 2 of the connection.
+    fn on_event(waiting: &mut Waiting, event: &Event) {
+        let mut book = Book::default();
+        book.learn(&established(1));
+        book.learn(&established(2));
+        waiting.on_event(event, &book);
     }
 
     fn up(name: &str) -> Command {
@@ -199,10 +198,10 @@ mod tests {
         let mut waiting = Waiting::default();
         let mut office = ask(&mut waiting, up("office"));
         let mut home = ask(&mut waiting, up("home"));
-        waiting.on_event(&is_up("office"));
+        on_event(&mut waiting, &is_up("office"));
         assert_eq!(office.try_recv().unwrap()["ok"], true);
         assert!(home.try_recv().is_err(), "told of another's connection");
-        waiting.on_event(&is_down("home", "no proposal in common"));
+        on_event(&mut waiting, &is_down("home", "no proposal in common"));
         assert_eq!(
             home.try_recv().unwrap(),
             json!({ "ok": false, "error": "no proposal in common" })
@@ -216,20 +215,23 @@ mod tests {
         let mut office = ask(&mut waiting, up("office"));
         let refusal = Refusal::new(Party::Us, Cause::Selectors).look_at("t.toml:7 (local_subnet)");
         let remote = "192.0.2.2:500".parse().unwrap();
-        waiting.on_event(&Event::Refused {
-            sa: None,
-            connection: Some("office".into()),
-            remote,
-            refusal: refusal.clone(),
-        });
+        on_event(
+            &mut waiting,
+            &Event::Refused {
+                sa: None,
+                connection: Some("office".into()),
+                remote,
+                refusal: refusal.clone(),
+            },
+        );
         assert!(office.try_recv().is_err(), "it is not down yet");
-        waiting.on_event(&is_down("office", &refusal.to_string()));
+        on_event(&mut waiting, &is_down("office", &refusal.to_string()));
         let answer = office.try_recv().unwrap();
         assert_eq!(answer["error"], refusal.to_string());
         assert_eq!(answer["refusal"], json!(refusal.facts(Some("office"), remote)));
         // It is told once: what fails later for another reason has another.
         let mut later = ask(&mut waiting, up("office"));
-        waiting.on_event(&is_down("office", "taken down"));
+        on_event(&mut waiting, &is_down("office", "taken down"));
         assert_eq!(later.try_recv().unwrap(), json!({ "ok": false, "error": "taken down" }));
     }
 
@@ -237,7 +239,7 @@ mod tests {
     fn down_is_what_down_waits_for() {
         let mut waiting = Waiting::default();
         let (mut first, mut second) = (ask(&mut waiting, down("office")), ask(&mut waiting, down("office")));
-        waiting.on_event(&is_down("office", "taken down"));
+        on_event(&mut waiting, &is_down("office", "taken down"));
         assert_eq!(first.try_recv().unwrap()["ok"], true);
         assert_eq!(second.try_recv().unwrap()["ok"], true);
     }
@@ -248,7 +250,7 @@ mod tests {
         let mut office = ask(&mut waiting, up("office"));
         let mut wrong = ask(&mut waiting, up("ofice"));
         let reason = "no connection is called \"ofice\"".to_string();
-        waiting.on_event(&Event::CommandFailed { reason: reason.clone() });
+        on_event(&mut waiting, &Event::CommandFailed { reason: reason.clone() });
         assert_eq!(wrong.try_recv().unwrap()["error"], reason);
         assert!(office.try_recv().is_err());
     }
@@ -262,51 +264,25 @@ mod tests {
         assert!(waiting.list.len() <= 1);
     }
 
-    fn established(sa: u64, child: u64) -> [Event; 2] {
+    fn established(sa: u64) -> Event {
         let suite = "aes128gcm16-prfsha256-x25519";
         let proposal: handfast_crypto::proposal::IkeProposal = suite.parse().unwrap();
-        let ike = handfast_crypto::proposal::IkeSuite {
+        let suite = handfast_crypto::proposal::IkeSuite {
             encr: proposal.encr[0],
             prf: proposal.prf[0],
             integ: None,
             group: proposal.groups[0],
         };
-        let address = "127.0.0.1".parse().unwrap();
-        let path = handfast_plane::op::OuterPath {
-            local: address,
-            remote: address,
-            encapsulation: handfast_plane::op::Encapsulation::Esp,
-        };
-        [
-            Event::IkeEstablished {
-                sa: SaId(sa),
-                connection: "office".into(),
-                spi_i: handfast_wire::header::Spi([1; 8]),
-                spi_r: handfast_wire::header::Spi([2; 8]),
-                suite: ike,
-                peer: "b.test".into(),
-                initiator: true,
-                took: std::time::Duration::ZERO,
-            },
-            Event::ChildEstablished {
-                sa: SaId(sa),
-                child: ChildId(child),
-                name: "office".into(),
-                spi_in: 1,
-                spi_out: 2,
-                mode: handfast_plane::op::Mode::Tunnel,
-                suite: handfast_crypto::proposal::EspSuite {
-                    encr: proposal.encr[0],
-                    integ: None,
-                    group: None,
-                    esn: false,
-                },
-                local_ts: vec![],
-                remote_ts: vec![],
-                path,
-                took: None,
-            },
-        ]
+        Event::IkeEstablished {
+            sa: SaId(sa),
+            connection: "office".into(),
+            spi_i: handfast_wire::header::Spi([1; 8]),
+            spi_r: handfast_wire::header::Spi([2; 8]),
+            suite,
+            peer: "b.test".into(),
+            initiator: true,
+            took: std::time::Duration::ZERO,
+        }
     }
 
     fn rekey(what: Rekey) -> Command {
@@ -317,57 +293,61 @@ mod tests {
     #[test]
     fn a_rekey_is_done_when_everything_of_its_kind_is_replaced() {
         let mut waiting = Waiting::default();
-        for event in established(1, 1).into_iter().chain(established(1, 2)) {
-            waiting.on_event(&event);
-        }
-        let mut children = ask(&mut waiting, rekey(Rekey::Children));
+        let mut children = rekeying(&mut waiting, rekey(Rekey::Children), &[1, 2]);
         let mut ike = ask(&mut waiting, rekey(Rekey::Ike));
         let replaced = |old| Event::ChildRekeyed {
+            sa: SaId(1),
             old: ChildId(old),
             new: ChildId(old + 10),
         };
-        waiting.on_event(&replaced(1));
+        on_event(&mut waiting, &replaced(1));
         assert!(children.try_recv().is_err(), "one child is still to come");
-        waiting.on_event(&replaced(2));
+        on_event(&mut waiting, &replaced(2));
         assert_eq!(children.try_recv().unwrap()["ok"], true);
         assert!(ike.try_recv().is_err());
-        waiting.on_event(&Event::IkeRekeyed {
-            old: SaId(1),
-            new: SaId(2),
-        });
+        on_event(
+            &mut waiting,
+            &Event::IkeRekeyed {
+                old: SaId(1),
+                new: SaId(2),
+            },
+        );
         assert_eq!(ike.try_recv().unwrap()["ok"], true);
-        // What follows is known under the new SA.
-        let [_, child] = established(2, 11);
-        waiting.on_event(&child);
-        let mut again = ask(&mut waiting, rekey(Rekey::Children));
-        waiting.on_event(&replaced(11));
+        let mut again = rekeying(&mut waiting, rekey(Rekey::Children), &[11]);
+        on_event(&mut waiting, &replaced(11));
         assert_eq!(again.try_recv().unwrap()["ok"], true);
     }
 
     #[test]
     fn a_rekey_that_is_refused_or_ends_with_its_sa_is_told_so() {
         let mut waiting = Waiting::default();
-        established(1, 1).iter().for_each(|event| waiting.on_event(event));
         let mut refused = ask(&mut waiting, rekey(Rekey::Ike));
-        waiting.on_event(&Event::Refused {
-            sa: None,
-            connection: Some("office".into()),
-            remote: "127.0.0.1:500".parse().unwrap(),
-            refusal: Refusal::new(Party::Peer, Cause::NoIkeProposal),
-        });
+        on_event(
+            &mut waiting,
+            &Event::Refused {
+                sa: None,
+                connection: Some("office".into()),
+                remote: "127.0.0.1:500".parse().unwrap(),
+                refusal: Refusal::new(Party::Peer, Cause::NoIkeProposal),
+            },
+        );
         let answer = refused.try_recv().unwrap();
         assert!(
             answer["error"].as_str().unwrap().contains("no proposal in common"),
             "{answer}"
         );
-        let mut gone = ask(&mut waiting, rekey(Rekey::Children));
-        waiting.on_event(&Event::ChildGone {
-            child: ChildId(1),
-            reason: "deleted by the peer".into(),
-        });
+        let mut gone = rekeying(&mut waiting, rekey(Rekey::Children), &[1]);
+        on_event(
+            &mut waiting,
+            &Event::ChildGone {
+                sa: SaId(1),
+                child: ChildId(1),
+                reason: "deleted by the peer".into(),
+            },
+        );
         assert_eq!(gone.try_recv().unwrap()["error"], "deleted by the peer");
         let mut down = ask(&mut waiting, rekey(Rekey::Ike));
-        waiting.on_event(&is_down("office", "taken down"));
+        on_event(&mut waiting, &is_down("office", "taken down"));
         assert_eq!(down.try_recv().unwrap()["error"], "taken down");
         assert!(waiting.list.is_empty());
     }

@@ -114,6 +114,8 @@ pub enum Event {
     },
     /// A child SA was replaced by a new one.
     ChildRekeyed {
+        /// Their IKE SA.
+        sa: SaId,
         /// The old child.
         old: ChildId,
         /// The new child.
@@ -137,6 +139,8 @@ pub enum Event {
     },
     /// A child SA is gone.
     ChildGone {
+        /// Its IKE SA.
+        sa: SaId,
         /// Which.
         child: ChildId,
         /// Why, for people.

@@ -165,6 +165,16 @@ impl Core {
         reply
     }
 
+    /// The children of a connection that are in use. A look at all of them, for what is rare.
+    pub fn children_of(&self, connection: &str) -> Vec<ChildId> {
+        let sas = self.store.snapshot().ike_sas;
+        let of = sas
+            .iter()
+            .filter(|sa| sa.facts.connection.as_deref() == Some(connection));
+        let children = of.flat_map(|sa| &sa.children).filter(|c| c.state == "installed");
+        children.map(|child| ChildId(child.id)).collect()
+    }
+
     /// The status document.
     pub fn status(&self, now: Instant) -> Status {
         let counters = |id: u64| {

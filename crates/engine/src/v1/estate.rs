@@ -185,7 +185,7 @@ impl Estate {
             let facts = child.facts(sa.id, "rekeyed");
             record(cx, SaDelta::Child(facts));
         }
-        cx.event(Event::ChildRekeyed { old, new });
+        cx.event(Event::ChildRekeyed { sa: sa.id, old, new });
     }
 
     /// The path has changed.
@@ -288,5 +288,9 @@ fn tell_gone(sa: &Sa, cx: &mut Context, id: ChildId, reason: &str) {
             reason: reason.clone(),
         },
     );
-    cx.event(Event::ChildGone { child: id, reason });
+    cx.event(Event::ChildGone {
+        sa: ike,
+        child: id,
+        reason,
+    });
 }

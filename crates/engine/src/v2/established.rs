@@ -446,7 +446,11 @@ pub(super) fn tell_gone(sa: &Sa, cx: &mut Context, child: &ChildSa, reason: &str
             reason: reason.clone(),
         },
     );
-    cx.event(Event::ChildGone { child: id, reason });
+    cx.event(Event::ChildGone {
+        sa: ike,
+        child: id,
+        reason,
+    });
 }
 
 fn remove_from_plane(sa: &Sa, cx: &mut Context, child: ChildId) {

@@ -355,7 +355,11 @@ fn grant(
                 old.replaced = true;
                 record(cx, SaDelta::Child(old.facts(sa.id, "rekeyed")));
             }
-            cx.event(Event::ChildRekeyed { old, new: id });
+            cx.event(Event::ChildRekeyed {
+                sa: sa.id,
+                old,
+                new: id,
+            });
         }
         None => {
             // A further child has no older one to send on meanwhile.

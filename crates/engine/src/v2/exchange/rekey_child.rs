@@ -389,7 +389,11 @@ pub(crate) fn on_answer(this: &mut Established, sa: &Sa, cx: &mut Context, worki
                 record(cx, SaDelta::Child(child.facts(sa.id, "installed")));
             }
             if let Aim::Replace(old) = aim {
-                cx.event(Event::ChildRekeyed { old, new: child.id });
+                cx.event(Event::ChildRekeyed {
+                    sa: sa.id,
+                    old,
+                    new: child.id,
+                });
             }
             cx.event(child.established_event(sa.id));
             this.children.push(*child);
