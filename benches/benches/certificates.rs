@@ -1,11 +1,11 @@
-//! What authentication by certificate costs: each signature made and checked, a path of three certificates with and without
-//! CRLs. Whole handshakes are in the bench `handshake`.
+//! What authentication by certificate costs: each signature made and checked, with the feature `openssl` beside OpenSSL's; a
+//! path of three certificates with and without CRLs. Whole handshakes are in the bench `handshake`.
 #![allow(missing_docs)]
 
 use std::hint::black_box;
 use std::sync::Arc;
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{Criterion, criterion_group};
 use handfast_auth::certificate::generate::{KeyKind, generate};
 use handfast_auth::certificate::path::find;
 use handfast_auth::certificate::revocation::{Evidence, RevocationPolicy, Wanted, check_all};
@@ -21,17 +21,20 @@ fn signer(kind: KeyKind) -> LocalSigner {
     LocalSigner::new(key, random)
 }
 
-fn signatures(criterion: &mut Criterion) {
-    let sha256 = Hash::Sha256;
-    for (name, kind, scheme) in [
-        ("rsa2048-pkcs1", KeyKind::Rsa(2048), Scheme::RsaPkcs1(sha256)),
-        ("rsa2048-pss", KeyKind::Rsa(2048), Scheme::pss(sha256)),
-        ("rsa3072-pss", KeyKind::Rsa(3072), Scheme::pss(sha256)),
-        ("ecdsa256", KeyKind::Ec(Curve::P256), Scheme::Ecdsa(sha256)),
+fn schemes() -> [(&'static str, KeyKind, Scheme); 7] {
+    [
+        ("rsa2048-pkcs1", KeyKind::Rsa(2048), Scheme::RsaPkcs1(Hash::Sha256)),
+        ("rsa2048-pss", KeyKind::Rsa(2048), Scheme::pss(Hash::Sha256)),
+        ("rsa3072-pss", KeyKind::Rsa(3072), Scheme::pss(Hash::Sha256)),
+        ("ecdsa256", KeyKind::Ec(Curve::P256), Scheme::Ecdsa(Hash::Sha256)),
         ("ecdsa384", KeyKind::Ec(Curve::P384), Scheme::Ecdsa(Hash::Sha384)),
         ("ecdsa521", KeyKind::Ec(Curve::P521), Scheme::Ecdsa(Hash::Sha512)),
         ("ed25519", KeyKind::Ed25519, Scheme::Ed25519),
-    ] {
+    ]
+}
+
+fn signatures(criterion: &mut Criterion) {
+    for (name, kind, scheme) in schemes() {
         let (signer, message) = (signer(kind), [0x5a; 600]);
         let sign = || {
             signer
@@ -50,6 +53,45 @@ fn signatures(criterion: &mut Criterion) {
             });
         });
         bench.finish();
+    }
+}
+
+/// Both with a key of their own, in turns.
+#[cfg(feature = "openssl")]
+fn beside_openssl() {
+    use handfast_benches::openssl::signature::Key;
+    use handfast_benches::ratio::{cpu_time as time, measure, wanted};
+
+    for (name, kind, scheme) in schemes() {
+        let asked = ["sign", "verify"].map(|what| format!("signature/openssl/{name}/{what}"));
+        if !asked.iter().any(|name| wanted(name)) {
+            continue;
+        }
+        let (ours, message) = (signer(kind), [0x5a; 600]);
+        let theirs = match kind {
+            KeyKind::Rsa(bits) => Key::rsa(bits as u32, name.ends_with("pss")),
+            KeyKind::Ec(Curve::P256) => Key::ecdsa(256),
+            KeyKind::Ec(Curve::P384) => Key::ecdsa(384),
+            KeyKind::Ec(Curve::P521) => Key::ecdsa(521),
+            KeyKind::Ed25519 => Key::ed25519(),
+        };
+        let sign = || {
+            ours.sign(Form::Scheme(scheme), black_box(&message))
+                .expect("it can sign")
+        };
+        let signatures = (sign(), theirs.sign(&message));
+        let turns = 300;
+        if wanted(&asked[0]) {
+            let whole = || time(|| drop(black_box(sign())));
+            let part = || time(|| drop(black_box(theirs.sign(black_box(&message)))));
+            measure(turns, whole, part).print_beside(&asked[0], "OpenSSL", 1);
+        }
+        if wanted(&asked[1]) {
+            let key = ours.public_key();
+            let whole = || time(|| key.verify(scheme, black_box(&message), &signatures.0).expect("it fits"));
+            let part = || time(|| assert!(theirs.verify(black_box(&message), &signatures.1)));
+            measure(turns, whole, part).print_beside(&asked[1], "OpenSSL", 1);
+        }
     }
 }
 
@@ -86,4 +128,10 @@ criterion_group! {
     config = handfast_benches::criterion();
     targets = signatures, path_of_three
 }
-criterion_main!(benches);
+
+fn main() {
+    #[cfg(feature = "openssl")]
+    beside_openssl();
+    benches();
+    Criterion::default().configure_from_args().final_summary();
+}

@@ -5,7 +5,7 @@
 use std::hint::black_box;
 use std::time::Duration;
 
-use handfast_benches::ratio::{measure, time, wanted};
+use handfast_benches::ratio::{cpu_time as time, measure, wanted};
 use handfast_crypto::legacy_provider;
 use handfast_crypto::provider::{Protect, ProtectAlgorithm};
 use handfast_crypto::transform::{Encr, Integ};

@@ -10,7 +10,7 @@ use criterion::{BatchSize, Criterion, criterion_group};
 use handfast_auth::certificate::Curve;
 use handfast_auth::certificate::generate::KeyKind;
 use handfast_benches::ends::{Ends, policies, policies_v1};
-use handfast_benches::ratio::{measure, time, wanted};
+use handfast_benches::ratio::{cpu_time as time, measure, wanted};
 use handfast_benches::unavoidable::Unavoidable;
 use handfast_benches::unavoidable_signatures::by_certificate;
 use handfast_benches::unavoidable_v1::Unavoidable as UnavoidableV1;

@@ -1,7 +1,8 @@
-//! The same by the system's OpenSSL: Diffie-Hellman exchanges here, ciphers and MACs below.
+//! The same by the system's OpenSSL: Diffie-Hellman exchanges here, ciphers, MACs and signatures below.
 
 pub mod cipher;
 pub mod mac;
+pub mod signature;
 
 use handfast_crypto::transform::Group;
 use openssl::bn::{BigNum, BigNumContext};

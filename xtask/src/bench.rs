@@ -47,7 +47,7 @@ pub const BENCHES: [(&str, &str, &str); 12] = [
         "-",
     ),
     ("esp_aead", "what does ESP add to its cipher?", "ring"),
-    ("certificates", "what do signatures, paths and CRLs cost?", "-"),
+    ("certificates", "what do signatures, paths and CRLs cost?", "OpenSSL"),
     (
         "handshake",
         "what does IKE add to its cryptography, by each method and version?",

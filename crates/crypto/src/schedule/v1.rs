@@ -159,9 +159,12 @@ fn stretch(
 ) -> Result<Secret, CryptoError> {
     let mut material = zeroize::Zeroizing::new(Vec::with_capacity(len + prf.output_len()));
     let mut block = first;
-    // A PRF without output would never come to an end.
-    while material.len() < len && prf.output_len() > 0 {
+    loop {
         material.extend_from_slice(block.as_bytes());
+        // A PRF without output would never come to an end.
+        if material.len() >= len || block.as_bytes().is_empty() {
+            break;
+        }
         let data = [&[block.as_bytes()], seed].concat();
         let next = prf.compute(key.as_bytes(), &data);
         block = next;
