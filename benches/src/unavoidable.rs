@@ -65,7 +65,7 @@ impl Unavoidable {
         let mut ends = Ends::new(policies);
         ends.sent = Some(Vec::new());
         ends.handshake();
-        let sent: Vec<Vec<u8>> = ends.sent.into_iter().flatten().map(|(_, t)| t.bytes).collect();
+        let sent: Vec<Vec<u8>> = ends.sent.into_iter().flatten().map(|(_, t)| t.bytes.into()).collect();
         let secret = policies[0].connections[0].auth.psk.clone();
         let missing = || -> ! { panic!("{IKE} and {ESP} are not implemented, or the handshake failed") };
         let Ok(messages) = sent.try_into() else { missing() };

@@ -69,7 +69,7 @@ impl Unavoidable {
         let mut ends = Ends::new(policies);
         ends.sent = Some(Vec::new());
         ends.handshake();
-        let sent: Vec<Vec<u8>> = ends.sent.into_iter().flatten().map(|(_, t)| t.bytes).collect();
+        let sent: Vec<Vec<u8>> = ends.sent.into_iter().flatten().map(|(_, t)| t.bytes.into()).collect();
         let is_quick = |m: &&Vec<u8>| m[18] == 32;
         let encrypted = |m: &&Vec<u8>| m[19] & 1 != 0;
         let len = |m: &Vec<u8>| m.len() - HEADER_LEN;

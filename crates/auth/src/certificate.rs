@@ -47,7 +47,9 @@ pub use general_name::GeneralName;
 pub use name::{Name, NameError, NamePattern};
 pub use names::NameRefusal;
 pub use path::{Path, PathPolicy, PathRefusal, Trust, Usage};
-pub use peer::{LocalCertificate, PeerPolicy, PeerProof, PeerQuestion, PeerRefusal, Proven, Sent, SignQuestion};
+pub use peer::{
+    Judged, LocalCertificate, PeerPolicy, PeerProof, PeerQuestion, PeerRefusal, Proven, Sent, SignQuestion,
+};
 pub use private_key::{PrivateKey, PrivateKeyError};
 pub use public_key::{Curve, KeyError, PublicKey};
 pub use sign::{Form, LocalSigner, SignError, Signer};

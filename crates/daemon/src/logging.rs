@@ -48,6 +48,11 @@ pub fn init(format: LogFormat, level: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// Whether single messages are logged.
+pub fn tells_messages() -> bool {
+    tracing::enabled!(tracing::Level::DEBUG)
+}
+
 /// A level, or a list of them for parts of the program ("info,handfast::net=debug").
 fn filter(level: &str) -> Result<EnvFilter, String> {
     // The library takes any single word as the name of a part, so a misspelt level would silence everything.

@@ -25,7 +25,7 @@ use crate::net::udp::{UdpConfig, UdpSet};
 use crate::net::{DEFAULT_MARK, harden};
 use crate::reload::{self, Settings};
 use crate::runtime::core::Core;
-use crate::runtime::edges::{Edges, PathMtus};
+use crate::runtime::edges::{Edges, Leaving, PathMtus};
 use crate::runtime::traffic::Traffic;
 use crate::runtime::{now, provider, until};
 use crate::service::Manager;
@@ -162,7 +162,8 @@ impl Daemon {
             tracing::warn!("the key log is on: whoever reads it can read all traffic");
         }
         let (later, answers) = unbounded_channel();
-        let core = Core::new(loaded.policy(), keylog.is_some(), mark, Some(later))?;
+        let mut core = Core::new(loaded.policy(), keylog.is_some(), mark, Some(later))?;
+        core.engine.tell_messages(logging::tells_messages());
         tracing::info!(
             version = env!("CARGO_PKG_VERSION"),
             provider = provider().name,
@@ -180,6 +181,7 @@ impl Daemon {
                 mark,
                 events: vec![],
                 mtus: PathMtus::default(),
+                leaving: Leaving::default(),
             },
             tun,
             watch: loaded.watch(),
@@ -221,6 +223,7 @@ impl Daemon {
                     traffic.inbound_udp(tun, core, edges);
                     traffic.inbound_esp(tun, &mut core.plane, &mut edges.raw);
                     core.plane_events(now(), edges);
+                    core.flush(now(), edges);
                     traffic.outbound(tun, &mut core.plane, edges);
                     core.plane_events(now(), edges);
                 }
@@ -287,8 +290,9 @@ impl Daemon {
         self.settle().await;
     }
 
-    /// Routes first, then the news: who is told that a connection is up can use it.
+    /// What is to be sent first, for to set routes takes its time; routes before the news: who is told that a connection is up can use it.
     async fn settle(&mut self) {
+        self.core.flush(now(), &mut self.edges);
         if std::mem::take(&mut self.core.routes_changed) {
             let mtu = self.settings.daemon().mtu;
             let all = std::mem::take(&mut self.all_routes);

@@ -6,7 +6,7 @@ mod net_support;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
-use handfast::net::{Burst, NetError, UdpConfig, UdpSet};
+use handfast::net::{Burst, Datagram, NetError, UdpConfig, UdpSet};
 use net_support::{Namespace, add_address, in_namespace};
 
 fn config(addresses: &[&str], ports: &[u16]) -> UdpConfig {
@@ -211,4 +211,69 @@ fn both_families_on_the_well_known_ports_from_elsewhere() {
             assert_eq!(client.recv_from(&mut [0; 5000]).unwrap(), (1700, local));
         }
     });
+}
+
+/// From several addresses of ours, to several peers, of several sizes, in both families, more than one call takes; two
+/// cannot leave, the first and one in the middle.
+#[tokio::test]
+async fn datagrams_to_many_leave_together_and_one_that_cannot_holds_none_up() {
+    let set = UdpSet::bind(&config(&[], &[0])).unwrap();
+    let ports: Vec<SocketAddr> = set.local_addrs();
+    let port_of = |v4: bool| ports.iter().find(|a| a.is_ipv4() == v4).unwrap().port();
+    let peers = ["127.0.0.3:0", "127.0.0.4:0", "[::1]:0"].map(|bound| {
+        let peer = UdpSocket::bind(bound).unwrap();
+        peer.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        peer
+    });
+    let to = peers.each_ref().map(|peer| peer.local_addr().unwrap());
+    let ours = ["127.0.0.1", "127.0.0.7", "::1"].map(ip_of);
+    let contents: Vec<Vec<u8>> = (0..200_usize).map(|n| vec![n as u8; 1 + 7 * n]).collect();
+    let datagram = |n: usize| {
+        let (mut remote, mut source) = (to[n % 3], ours[if n % 3 == 2 { 2 } else { n % 2 }]);
+        if n == 0 {
+            // Broadcast, which was not asked for.
+            remote = address("255.255.255.255:9");
+        }
+        if n == 100 {
+            source = ip_of("192.0.2.77");
+        }
+        let local = SocketAddr::new(source, port_of(remote.is_ipv4()));
+        let octets = [if n % 5 == 0 { &[0xa5; 4][..] } else { &[] }, &contents[n]];
+        Datagram { local, remote, octets }
+    };
+    let mut failed = Vec::new();
+    set.send_all((0..200).map(datagram), |number, error| {
+        failed.push((number, error.kind()))
+    });
+    let numbers: Vec<usize> = failed.iter().map(|(number, _)| *number).collect();
+    assert_eq!(numbers, [0, 100], "{failed:?}");
+    assert!(failed.iter().all(|(_, kind)| *kind != std::io::ErrorKind::WouldBlock));
+    let mut buf = [0; 2000];
+    for n in (0..200).filter(|n| !numbers.contains(n)) {
+        let sent = datagram(n);
+        let (len, from) = peers[n % 3].recv_from(&mut buf).unwrap();
+        assert_eq!((&buf[..len], from), (&sent.octets.concat()[..], sent.local), "{n}");
+    }
+}
+
+#[tokio::test]
+async fn a_datagram_for_which_there_is_no_socket_fails_alone() {
+    let set = UdpSet::bind(&config(&["127.0.0.1"], &[0])).unwrap();
+    let local = set.local_addrs()[0];
+    let peer = UdpSocket::bind("127.0.0.3:0").unwrap();
+    peer.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    let remotes = [address("[::1]:9"), peer.local_addr().unwrap()];
+    let datagrams = remotes.map(|remote| Datagram {
+        local,
+        remote,
+        octets: [b"ab", b"c"],
+    });
+    let mut failed = Vec::new();
+    set.send_all(datagrams.into_iter(), |number, error| {
+        failed.push((number, error.kind()))
+    });
+    assert_eq!(failed, [(0, std::io::ErrorKind::AddrNotAvailable)]);
+    let mut buf = [0; 10];
+    let (len, from) = peer.recv_from(&mut buf).unwrap();
+    assert_eq!((&buf[..len], from), (&b"abc"[..], local));
 }

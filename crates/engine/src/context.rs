@@ -76,6 +76,8 @@ pub(crate) struct Context {
     pub policy: Arc<Policy>,
     pub provider: &'static Provider,
     pub key_log: bool,
+    /// Whether each message is told of.
+    pub tells_messages: bool,
     pub rng: EngineRng,
     pub out: VecDeque<Output>,
     pub effects: Vec<Effect>,
@@ -97,6 +99,7 @@ impl Context {
             policy,
             provider,
             key_log,
+            tells_messages: true,
             rng: EngineRng::from_seed(seed),
             out: VecDeque::new(),
             effects: Vec::new(),
@@ -155,6 +158,11 @@ impl Context {
             packets: self.rng.shortened(packets),
         };
         Limits { soft, ..of }
+    }
+
+    /// What is said of a message later, if it is told of at all.
+    pub fn words(&self, words: impl FnOnce() -> String) -> String {
+        if self.tells_messages { words() } else { String::new() }
     }
 
     pub fn event(&mut self, event: Event) {

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use bytes::Bytes;
 use handfast_auth::certificate::{PeerQuestion, SignQuestion};
 use handfast_auth::kerberos::GssQuestion;
 use handfast_crypto::provider::EphemeralKey;
@@ -38,8 +39,8 @@ pub struct Transmit {
     pub remote: SocketAddr,
     /// What it is.
     pub kind: TransmitKind,
-    /// The message without a marker.
-    pub bytes: Vec<u8>,
+    /// The message without a marker; where it may have to be sent again, the engine keeps these same octets.
+    pub bytes: Bytes,
 }
 
 /// What a datagram is.

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use handfast_auth::certificate::Proven;
 use handfast_plane::op::PlaneOp;
 use handfast_store::delta::{CertificateFacts, End, IkeSaFacts, SaDelta, SaId};
@@ -103,51 +104,49 @@ impl Parties {
 }
 
 impl Sa {
-    /// Sends an IKE message of ours and reports it.
-    pub fn send(&mut self, cx: &mut Context, bytes: impl Into<Datagrams>, summary: String) {
+    /// Sends an IKE message of ours and reports it. `summary` is asked only where somebody wants to hear of it.
+    pub fn send(&mut self, cx: &mut Context, bytes: impl Into<Datagrams>, summary: impl FnOnce(&Self) -> String) {
         let ends = (self.path.local, self.path.remote);
         self.send_between(cx, ends, &bytes.into(), summary);
     }
 
     /// The same of an answer: it goes where the request came from, "even if the source port is not 500 or 4500"
     /// (RFC 7296 section 2.11).
-    pub fn answer(&mut self, cx: &mut Context, bytes: impl Into<Datagrams>, summary: String) {
+    pub fn answer(&mut self, cx: &mut Context, bytes: impl Into<Datagrams>, summary: impl FnOnce(&Self) -> String) {
         let ends = self.asked.take().unwrap_or((self.path.local, self.path.remote));
         self.send_between(cx, ends, &bytes.into(), summary);
     }
 
-    fn send_between(&mut self, cx: &mut Context, ends: (SocketAddr, SocketAddr), bytes: &Datagrams, summary: String) {
+    fn send_between(
+        &mut self,
+        cx: &mut Context,
+        ends: (SocketAddr, SocketAddr),
+        bytes: &Datagrams,
+        summary: impl FnOnce(&Self) -> String,
+    ) {
         self.messages += 1;
-        let summary = match bytes.count() {
-            1 => summary,
-            count => format!("{summary} in {count} fragments"),
+        let words = |sa: &Self| match bytes.count() {
+            1 => summary(sa),
+            count => format!("{} in {count} fragments", summary(sa)),
         };
-        self.report(cx, Direction::Out, summary, bytes.octets());
-        bytes.iter().for_each(|bytes| cx.transmit(self.transmit(ends, bytes)));
+        self.report(cx, Direction::Out, words, bytes.octets());
+        self.transmit_all(cx, ends, bytes);
     }
 
     /// Sends without reporting: a retransmission.
     pub fn resend(&mut self, cx: &mut Context, bytes: impl Into<Datagrams>) {
-        let bytes = bytes.into();
         let ends = (self.path.local, self.path.remote);
-        bytes.iter().for_each(|bytes| cx.transmit(self.transmit(ends, bytes)));
+        self.transmit_all(cx, ends, &bytes.into());
     }
 
     /// Answers the message at hand where it came from: an "implementation MUST respond to the address and port from
     /// which the request was received" (RFC 7296 section 2.11). What else we send does not follow it.
     pub fn resend_to_seen(&self, cx: &mut Context, bytes: &Datagrams) {
-        bytes
-            .iter()
-            .for_each(|bytes| cx.transmit(self.transmit(self.seen, bytes)));
+        self.transmit_all(cx, self.seen, bytes);
     }
 
-    fn transmit(&self, (local, remote): (SocketAddr, SocketAddr), bytes: &[u8]) -> Transmit {
-        Transmit {
-            local,
-            remote,
-            kind: TransmitKind::Ike,
-            bytes: bytes.to_vec(),
-        }
+    fn transmit_all(&self, cx: &mut Context, ends: (SocketAddr, SocketAddr), bytes: &Datagrams) {
+        bytes.iter().for_each(|bytes| cx.transmit(transmit(ends, bytes)));
     }
 
     /// The message at hand is authentic and new. Returns whether the path follows it.
@@ -171,19 +170,23 @@ impl Sa {
         let ends = (self.path.local, self.path.remote);
         cx.effects.push(Effect::Farewell(Farewell {
             request: request.to_vec(),
-            answer: response.iter().map(|bytes| self.transmit(ends, bytes)).collect(),
+            answer: response.iter().map(|bytes| transmit(ends, bytes)).collect(),
             until: cx.now + FAREWELL,
         }));
     }
 
     /// Reports an accepted message of the peer.
-    pub fn received(&mut self, cx: &mut Context, size: usize, summary: String) {
+    pub fn received(&mut self, cx: &mut Context, size: usize, summary: impl FnOnce(&Self) -> String) {
         self.messages += 1;
         self.report(cx, Direction::In, summary, size);
     }
 
-    fn report(&self, cx: &mut Context, direction: Direction, summary: String, size: usize) {
+    fn report(&self, cx: &mut Context, direction: Direction, summary: impl FnOnce(&Self) -> String, size: usize) {
+        if !cx.tells_messages {
+            return;
+        }
         let (local, remote) = (self.path.local, self.path.remote);
+        let summary = summary(self);
         cx.event(Event::Message {
             sa: self.id,
             direction,
@@ -241,6 +244,16 @@ impl Sa {
         facts.local.id = connection.local_id.to_string();
         facts.proposal = proposal;
         record(cx, SaDelta::IkeSa(facts));
+    }
+}
+
+/// The same octets as those that are kept: no copy is made.
+fn transmit((local, remote): (SocketAddr, SocketAddr), bytes: &Bytes) -> Transmit {
+    Transmit {
+        local,
+        remote,
+        kind: TransmitKind::Ike,
+        bytes: bytes.clone(),
     }
 }
 

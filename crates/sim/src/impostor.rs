@@ -100,7 +100,7 @@ pub fn change(change: impl Fn(&mut Payloads) + 'static) -> Change {
 pub fn between(world: &mut World, mode: Mode, liar: usize, change: Change) {
     let mut wire: Vec<Vec<u8>> = vec![];
     world.tamper = Some(Box::new(move |hosts, transmit| {
-        let bytes = transmit.bytes.clone();
+        let bytes = transmit.bytes.to_vec();
         if !mode.proves(liar, transmit) {
             wire.push(bytes.clone());
             return vec![bytes];

@@ -80,7 +80,7 @@ impl Network {
                 from: transmit.local,
                 to: transmit.remote,
                 esp: false,
-                bytes: transmit.bytes.clone(),
+                bytes: transmit.bytes.to_vec(),
             },
         );
         self.sent.push(transmit);
@@ -104,9 +104,9 @@ impl Network {
     }
 
     /// Puts octets on the wire as anyone could.
-    pub fn inject(&mut self, now: Instant, from: SocketAddr, to: SocketAddr, bytes: Vec<u8>) {
+    pub fn inject(&mut self, now: Instant, from: SocketAddr, to: SocketAddr, bytes: impl Into<Vec<u8>>) {
         self.count += 1;
-        let esp = false;
+        let (esp, bytes) = (false, bytes.into());
         self.under_way
             .insert((now, self.count), Packet { from, to, esp, bytes });
     }

@@ -67,7 +67,7 @@ impl World {
                 self.network.send(
                     self.now,
                     Transmit {
-                        bytes,
+                        bytes: bytes.into(),
                         ..transmit.clone()
                     },
                 );

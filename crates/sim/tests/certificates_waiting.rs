@@ -295,9 +295,9 @@ fn garbage_before_the_true_proof_does_no_harm() {
             let bytes = &transmit.bytes;
             let proof = bytes.len() > 28 && bytes[18] != 5 && bytes[18] != 32 && bytes[19] & 1 != 0;
             if transmit.local.ip() != at(0).ip() || !proof {
-                return vec![bytes.clone()];
+                return vec![bytes.to_vec()];
             }
-            let mut garbage = bytes.clone();
+            let mut garbage = bytes.to_vec();
             garbage[28..].iter_mut().for_each(|octet| *octet ^= 0x5a);
             // And a notice in the clear, which anyone can write.
             let mut notice = bytes[..28].to_vec();
@@ -305,7 +305,7 @@ fn garbage_before_the_true_proof_does_no_harm() {
             notice[20..24].copy_from_slice(&[1, 2, 3, 4]);
             notice[24..28].copy_from_slice(&40u32.to_be_bytes());
             notice.extend([0, 0, 0, 12, 0, 0, 0, 1, 1, 0, 0, 24]);
-            vec![notice, garbage, bytes.clone()]
+            vec![notice, garbage, bytes.to_vec()]
         }));
         world.command(0, named(true));
         assert!(
@@ -359,8 +359,8 @@ fn one_attempt_is_judged_once() {
         for _ in 0..20 {
             world
                 .network
-                .inject(world.now, proof.local, proof.remote, proof.bytes.clone());
-            let mut other = proof.bytes.clone();
+                .inject(world.now, proof.local, proof.remote, proof.bytes.to_vec());
+            let mut other = proof.bytes.to_vec();
             let last = other.len() - 1;
             other[last] ^= 1;
             world.network.inject(world.now, proof.local, proof.remote, other);

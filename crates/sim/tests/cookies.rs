@@ -47,7 +47,7 @@ const INVALID_KE: u16 = 17;
 fn first_message() -> Vec<u8> {
     let mut world = always(1);
     world.command(0, named(true));
-    world.network.sent[0].bytes.clone()
+    world.network.sent[0].bytes.to_vec()
 }
 
 /// The same with this cookie before all else.

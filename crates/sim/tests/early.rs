@@ -69,7 +69,7 @@ fn nothing_is_kept_for_an_offer_that_came_to_nothing() {
     for wait in [0, 5] {
         world.run(Duration::from_secs(wait));
         let now = world.now;
-        world.hosts[0].esp(now, packet.from, packet.bytes.clone());
+        world.hosts[0].esp(now, packet.from, packet.bytes.to_vec());
     }
     assert_eq!(world.hosts[0].dropped.last(), Some(&DropReason::UnknownSpi));
     assert_eq!(world.hosts[0].delivered, 0);

@@ -200,7 +200,9 @@ fn a_request_that_was_answered_is_answered_again_at_its_first_fragment() {
         }
     }
     let mut forged = request[0].clone();
-    *forged.bytes.last_mut().unwrap() ^= 1;
+    let mut octets = forged.bytes.to_vec();
+    *octets.last_mut().unwrap() ^= 1;
+    forged.bytes = octets.into();
     assert!(give(&mut world, &forged).is_empty(), "not authentic");
 }
 
@@ -258,13 +260,13 @@ fn forged_and_impossible_fragments_change_nothing() {
             (2, 9),
             (1, 200),
         ] {
-            let mut bytes = fragment.bytes.clone();
+            let mut bytes = fragment.bytes.to_vec();
             bytes[32..34].copy_from_slice(&u16::to_be_bytes(number));
             bytes[34..36].copy_from_slice(&u16::to_be_bytes(total));
             forged.push(bytes);
         }
         for place in [16, 18, 28, 30, 36, fragment.bytes.len() - 1] {
-            let mut bytes = fragment.bytes.clone();
+            let mut bytes = fragment.bytes.to_vec();
             bytes[place] ^= 0x11;
             forged.push(bytes);
         }
@@ -277,7 +279,7 @@ fn forged_and_impossible_fragments_change_nothing() {
             give(
                 &mut world,
                 &Transmit {
-                    bytes,
+                    bytes: bytes.into(),
                     ..request[0].clone()
                 }
             )
@@ -301,13 +303,13 @@ fn forged_and_impossible_fragments_change_nothing() {
 #[test]
 fn fragments_where_none_were_agreed_are_not_taken() {
     let (mut world, whole) = half_way(8, None);
-    let mut bytes = whole[0].bytes.clone();
+    let mut bytes = whole[0].bytes.to_vec();
     bytes[16] = 53;
     assert!(
         give(
             &mut world,
             &Transmit {
-                bytes,
+                bytes: bytes.into(),
                 ..whole[0].clone()
             }
         )

@@ -28,7 +28,7 @@ fn first_message() -> Vec<u8> {
             connection: "office".into(),
         },
     );
-    world.network.sent[0].bytes.clone()
+    world.network.sent[0].bytes.to_vec()
 }
 
 /// Sends each datagram to host 1 and returns the answers' sizes; the common oracle is checked here.
@@ -150,7 +150,7 @@ fn own_messages_that_come_back_are_not_accepted() {
         // To its own sender.
         world
             .network
-            .inject(world.now, transmit.remote, transmit.local, transmit.bytes.clone());
+            .inject(world.now, transmit.remote, transmit.local, transmit.bytes.to_vec());
     }
     world.run(Duration::from_secs(1));
     let answered = world.network.sent.len() - before;

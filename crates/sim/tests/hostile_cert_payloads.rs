@@ -283,7 +283,7 @@ fn a095_requests_for_ten_thousand_cas_are_bounded() {
         world.tamper = Some(Box::new(move |_, transmit: &Transmit| {
             let bytes = &transmit.bytes;
             if transmit.local.ip() != address(from) || bytes[18] != 34 {
-                return vec![bytes.clone()];
+                return vec![bytes.to_vec()];
             }
             let message = handfast_wire::v2::Message::parse(bytes).unwrap();
             let all = message.payloads().map(Result::unwrap);
@@ -310,7 +310,7 @@ fn a095_requests_for_ten_thousand_cas_are_bounded() {
             let bytes = &transmit.bytes;
             let second = bytes.len() > 28 && bytes[18] == 2 && bytes[16] == PayloadType::V1_KE.0;
             if transmit.local.ip() != address(from) || !second {
-                return vec![bytes.clone()];
+                return vec![bytes.to_vec()];
             }
             let read = Message::parse(bytes).unwrap();
             let mut payloads: Payloads = read
@@ -443,7 +443,7 @@ fn a039_reflected_proofs_are_refused() {
             // The responder sends the initiator's AUTH back.
             let mut last = None;
             world.tamper = Some(Box::new(move |hosts, transmit| {
-                let bytes = transmit.bytes.clone();
+                let bytes = transmit.bytes.to_vec();
                 if bytes[18] != 35 {
                     return vec![bytes];
                 }
@@ -497,7 +497,7 @@ fn a051_methods_that_nobody_takes_are_refused() {
             };
             let mut world = lie.world(8, |_, _| {});
             world.tamper = Some(Box::new(move |_, transmit: &Transmit| {
-                let bytes = transmit.bytes.clone();
+                let bytes = transmit.bytes.to_vec();
                 let first = bytes.len() > 28 && bytes[16] == PayloadType::V1_SA.0;
                 if transmit.local.ip() != address(liar) || !first {
                     return vec![bytes];

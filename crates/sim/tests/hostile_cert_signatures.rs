@@ -411,7 +411,7 @@ fn scarce(lie: &Lie<'_>, seed: u64, from: usize, sha1: bool) -> handfast_sim::Wo
     world.tamper = Some(Box::new(move |_, transmit| {
         let bytes = &transmit.bytes;
         if transmit.local.ip() != address(from) || bytes[18] != 34 {
-            return vec![bytes.clone()];
+            return vec![bytes.to_vec()];
         }
         let message = Message::parse(bytes).unwrap();
         let mut chain = handfast_wire::v2::PayloadChain::new();

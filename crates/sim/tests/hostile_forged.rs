@@ -146,7 +146,7 @@ fn delete(protocol: u8, spi_size: u8, count: u16, spis: &[u8]) -> (PayloadType, 
 fn a005_lengths_of_a_first_message_that_cannot_be() {
     let mut world = world_with(1, |_, _| {});
     world.command(0, named(true));
-    let good = world.network.sent[0].bytes.clone();
+    let good = world.network.sent[0].bytes.to_vec();
     let mut world = world_with(1, |_, _| {});
     for length in [0u16, 1, 2, 3, 0x7fff, 0xffff] {
         let mut bytes = good.clone();
@@ -286,7 +286,7 @@ fn a079_a_window_size_in_ike_auth() {
     world.run(Duration::from_millis(100));
     world.network.faults.cut = false;
     let mut forger = Forger::new(&world.hosts[0], true);
-    let auth = world.network.sent[2].bytes.clone();
+    let auth = world.network.sent[2].bytes.to_vec();
     let bytes = rewritten(&mut forger, &auth, |list| {
         for size in [0u32, u32::MAX] {
             list.push((PayloadType::NOTIFY, notify(0, &[], 16385, &size.to_be_bytes())));
@@ -490,7 +490,7 @@ fn a087_wider_selectors_than_were_asked_for_in_ike_auth() {
         assert!(world.run_until(MINUTE, |w| w.network.sent.len() == 3));
         world.network.faults.cut = true;
         world.run(Duration::from_millis(100));
-        let answer = world.network.sent[3].bytes.clone();
+        let answer = world.network.sent[3].bytes.to_vec();
         world.network.faults.cut = false;
         let mut forger = Forger::new(&world.hosts[0], false);
         let bytes = rewritten(&mut forger, &answer, |list| {
@@ -527,7 +527,7 @@ fn a087_wider_selectors_than_were_asked_for_in_a_rekey() {
     world.network.faults.cut = true;
     world.run(Duration::from_millis(100));
     world.network.faults.cut = false;
-    let answer = world.network.sent[5].bytes.clone();
+    let answer = world.network.sent[5].bytes.to_vec();
     let bytes = rewritten(&mut forger, &answer, |list| {
         for (_, body) in list.iter_mut().filter(|(kind, _)| *kind == PayloadType::TSR) {
             *body = ts::encode(&[parsed("0.0.0.0/0")]);
@@ -558,7 +558,7 @@ fn a105_initial_contact_where_it_does_not_belong() {
     // In IKE_SA_INIT, where nobody has proved anything.
     let mut world = world_with(19, |_, _| {});
     world.command(0, named(true));
-    let mut first = world.network.sent[0].bytes.clone();
+    let mut first = world.network.sent[0].bytes.to_vec();
     first[..8].copy_from_slice(&[3; 8]);
     let length = first.len();
     first.extend([first[16], 0, 0, 8, 0, 0, 0x40, 0x00]);

@@ -52,7 +52,7 @@ fn forged(request: &[u8], spi_r: [u8; 8], notifies: &[(u16, &[u8])]) -> Vec<u8> 
 fn a003_a_higher_version_hears_of_ours_rarely() {
     let mut world = world(1);
     up(&mut world);
-    let good = world.network.sent[0].bytes.clone();
+    let good = world.network.sent[0].bytes.to_vec();
     let mut world = self::world(1);
     for version in [0x30, 0xf1, 0x1f, 0x00] {
         for flags in [0x08, 0x28, 0x00] {
@@ -63,7 +63,7 @@ fn a003_a_higher_version_hears_of_ours_rarely() {
             // Too small for an answer that is not larger.
             world.network.inject(world.now, at(0), at(1), bytes[..28].to_vec());
             world.run(Duration::from_secs(2));
-            let answers: Vec<_> = world.network.sent[before..].iter().map(|t| t.bytes.clone()).collect();
+            let answers: Vec<_> = world.network.sent[before..].iter().map(|t| t.bytes.to_vec()).collect();
             if version < 0x30 || flags & 0x20 != 0 {
                 assert!(answers.is_empty(), "version {version:#x}, flags {flags:#x}");
                 continue;
@@ -108,7 +108,7 @@ fn forged_answers_before_the_true_one_do_no_harm() {
     for (kind, data) in notifies {
         let mut world = world(2);
         up(&mut world);
-        let request = world.network.sent[0].bytes.clone();
+        let request = world.network.sent[0].bytes.to_vec();
         world
             .network
             .inject(world.now, at(1), at(0), forged(&request, [0; 8], &[(kind, data)]));
@@ -121,7 +121,7 @@ fn forged_answers_before_the_true_one_do_no_harm() {
 fn an_unknown_critical_payload_in_a_forged_answer_does_no_harm() {
     let mut world = world(3);
     up(&mut world);
-    let request = world.network.sent[0].bytes.clone();
+    let request = world.network.sent[0].bytes.to_vec();
     let mut bytes = forged(&request, [0; 8], &[(14, &[])]);
     (bytes[16], bytes[29]) = (200, 0x80);
     world.network.inject(world.now, at(1), at(0), bytes);
@@ -134,7 +134,7 @@ fn a_full_answer_without_the_responders_spi_is_not_taken() {
     up(&mut world);
     world.run_until(Duration::from_secs(1), |w| w.network.sent.len() == 2);
     // The true answer, its SPI taken out, overtakes the true one.
-    let mut bytes = world.network.sent[1].bytes.clone();
+    let mut bytes = world.network.sent[1].bytes.to_vec();
     bytes[8..16].fill(0);
     world.network.inject(world.now, at(1), at(0), bytes);
     assert!(world.run_until(Duration::from_millis(900), both_up));
@@ -146,7 +146,7 @@ fn a_cookie_is_returned_first_with_all_else_unchanged_and_only_once() {
     let mut world = world(5);
     world.network.faults.cut = true;
     up(&mut world);
-    let request = world.network.sent[0].bytes.clone();
+    let request = world.network.sent[0].bytes.to_vec();
     let cookie = forged(&request, [0; 8], &[(16390, b"cookie")]);
     for _ in 0..20 {
         world.network.inject(world.now, at(1), at(0), cookie.clone());
@@ -177,7 +177,7 @@ fn a057_another_group_keeps_the_cookie_with_its_nonce() {
     let mut world = world(6);
     world.network.faults.cut = true;
     up(&mut world);
-    let request = world.network.sent[0].bytes.clone();
+    let request = world.network.sent[0].bytes.to_vec();
     let cookie = forged(&request, [0; 8], &[(16390, b"cookie")]);
     world.network.inject(world.now, at(1), at(0), cookie);
     world.run(Duration::from_millis(10));
@@ -185,7 +185,7 @@ fn a057_another_group_keeps_the_cookie_with_its_nonce() {
     let wish = |group| forged(&request, [0; 8], &[(17, &[0, group])]);
     world.network.inject(world.now, at(1), at(0), wish(19));
     world.run(Duration::from_millis(10));
-    let other = world.network.sent[2].bytes.clone();
+    let other = world.network.sent[2].bytes.to_vec();
     assert_eq!(nonce(&other), nonce(&request), "the cookie covers the nonce");
     assert_eq!(&other[36..42], b"cookie");
     // The group that we use by now, as a late repetition would ask: nothing ends, nothing is sent.

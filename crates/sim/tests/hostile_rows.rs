@@ -15,7 +15,7 @@ use handfast_sim::policies::{address, parsed};
 fn first_message() -> Vec<u8> {
     let mut world = world_with(1, |_, _| {});
     world.command(0, named(true));
-    world.network.sent[0].bytes.clone()
+    world.network.sent[0].bytes.to_vec()
 }
 
 /// A first message with these payloads (type, body) and a right length.
@@ -174,9 +174,9 @@ fn a027_a_first_message_on_an_established_sa() {
     assert!(world.run_until(MINUTE, both_up));
     world.run(Duration::from_secs(1));
     let sent: Vec<_> = world.network.sent.clone();
-    let mut changed = sent[0].bytes.clone();
+    let mut changed = sent[0].bytes.to_vec();
     *changed.last_mut().unwrap() ^= 1;
-    for bytes in [sent[0].bytes.clone(), changed, sent[2].bytes.clone()] {
+    for bytes in [sent[0].bytes.to_vec(), changed, sent[2].bytes.to_vec()] {
         let before = world.network.sent.len();
         world.network.inject(world.now, at(0), at(1), bytes);
         world.run(Duration::from_millis(100));
@@ -202,7 +202,7 @@ fn a029_a_protected_message_with_any_octet_changed() {
     let before = world.network.sent.len();
     let mut now = world.now;
     for place in 28..delete.bytes.len() {
-        let mut bytes = delete.bytes.clone();
+        let mut bytes = delete.bytes.to_vec();
         bytes[place] ^= 0x40;
         world.network.inject(now, delete.local, delete.remote, bytes);
         let mut short = delete.bytes[..place].to_vec();
@@ -259,7 +259,7 @@ fn a077_message_ids_outside_the_window() {
     let before = world.network.sent.len();
     for id in [0u32, 2, 3, 100, u32::MAX - 1, u32::MAX] {
         for flags in [0x08, 0x28] {
-            let mut bytes = good.bytes.clone();
+            let mut bytes = good.bytes.to_vec();
             bytes[19] = flags;
             bytes[20..24].copy_from_slice(&id.to_be_bytes());
             world.network.inject(world.now, good.local, good.remote, bytes);

@@ -48,7 +48,7 @@ fn header(spi_i: Spi, spi_r: Spi, exchange: ExchangeType, message_id: u32) -> He
 /// Messages of a good exchange, as host 0 (or 1) sent them.
 fn messages(world: &World, host: usize) -> Vec<Vec<u8>> {
     let sent = world.network.sent.iter().filter(|t| t.local == at(host));
-    sent.map(|t| t.bytes.clone()).collect()
+    sent.map(|t| t.bytes.to_vec()).collect()
 }
 
 /// Sends one datagram to host 1 and returns how many answers it got, none larger than twice the datagram.
@@ -119,7 +119,7 @@ fn wrong_exchanges_and_nonces_make_no_sa() {
     }
     // A main mode in progress gets aggressive mode's message, a nonce of 7 or 257 octets, message 5 in place of 3.
     assert_eq!(send(&mut world, at(0), &first), 1);
-    let second = world.network.sent.last().unwrap().bytes.clone();
+    let second = world.network.sent.last().unwrap().bytes.to_vec();
     let ours = Message::parse(&second).unwrap().header;
     let with_cookie = |bytes: &[u8]| {
         let mut bytes = bytes.to_vec();

@@ -25,7 +25,7 @@ fn answered(seed: u64, esp: &str, change: Change) -> World {
     let mut world = world_with(seed, |_, c| v1(c, esp));
     let mut wire: Vec<Vec<u8>> = vec![];
     world.tamper = Some(Box::new(move |hosts, transmit| {
-        let bytes = transmit.bytes.clone();
+        let bytes = transmit.bytes.to_vec();
         let of_quick = bytes.len() > 28 && bytes[18] == QUICK.0;
         if !of_quick || transmit.local.ip() == at(0).ip() {
             wire.push(bytes.clone());

@@ -67,7 +67,7 @@ fn lied(seed: u64, ike: &str, aggressive: bool, which: Which, change: Change) ->
     });
     let mut wire: Vec<Vec<u8>> = vec![];
     world.tamper = Some(Box::new(move |hosts, transmit| {
-        let mut bytes = transmit.bytes.clone();
+        let mut bytes = transmit.bytes.to_vec();
         if !which.is(transmit) {
             wire.push(bytes.clone());
             return vec![bytes];

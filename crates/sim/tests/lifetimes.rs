@@ -135,7 +135,7 @@ fn a_child_that_the_peer_replaced_and_forgot_ends_alone() {
         if delete(&t.bytes) {
             vec![]
         } else {
-            vec![t.bytes.clone()]
+            vec![t.bytes.to_vec()]
         }
     }));
     world.run(Duration::from_secs(20));

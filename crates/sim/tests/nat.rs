@@ -212,7 +212,7 @@ fn a103_what_is_not_authentic_or_not_new_moves_nothing() {
         .collect();
     for message in &sent {
         for flip in [1, 0] {
-            let mut bytes = message.bytes.clone();
+            let mut bytes = message.bytes.to_vec();
             *bytes.last_mut().unwrap() ^= flip;
             let input = Input::Datagram {
                 local: SocketAddr::new(address(1), message.remote.port()),
@@ -228,7 +228,7 @@ fn a103_what_is_not_authentic_or_not_new_moves_nothing() {
     assert_eq!((to(&world), moves(&world)), (home, 0));
     assert_eq!(traffic(&mut world, 1, 5), 5);
     // The one that is authentic and new does.
-    let fresh = world.hosts[0].packet(100)[0].bytes.clone();
+    let fresh = world.hosts[0].packet(100)[0].bytes.to_vec();
     esp(&mut world, away, &fresh);
     assert_eq!((to(&world), moves(&world)), (away, 1));
     // And the peer's next moves it back.
@@ -248,7 +248,7 @@ fn a_peer_without_a_nat_is_not_followed() {
     let what = Rekey::Children;
     world.network.faults.cut = true;
     world.command(0, Command::Rekey { connection, what });
-    let request = world.network.sent.last().unwrap().bytes.clone();
+    let request = world.network.sent.last().unwrap().bytes.to_vec();
     let input = Input::Datagram {
         local: SocketAddr::new(address(1), 500),
         remote: away,

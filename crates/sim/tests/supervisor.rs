@@ -248,7 +248,7 @@ fn ten_thousand_failures_leave_nothing_behind() {
     let request = {
         let mut other = world_with(10, |_, c| c.ike = vec![parsed("aes256gcm16-prfsha384-x25519")]);
         other.command(0, named(true));
-        other.network.sent[0].bytes.clone()
+        other.network.sent[0].bytes.to_vec()
     };
     for n in 0..10_000u16 {
         let mut bytes = request.clone();

@@ -32,7 +32,7 @@ fn world(seed: u64, change: impl Fn(usize, &mut Connection)) -> World {
 
 /// A host hears its peer delete the ISAKMP SA, and that alone.
 fn delete(world: &mut World, host: usize) {
-    let wire = world.network.sent.iter().map(|t| t.bytes.as_slice());
+    let wire = world.network.sent.iter().map(|t| &t.bytes[..]);
     let forger = ForgerV1::new(&world.hosts[host], wire).unwrap();
     let mut body = vec![0, 0, 0, 1, 1, 16, 0, 1];
     body.extend(cookies(forger.cookies.0, forger.cookies.1));

@@ -65,6 +65,9 @@ impl PartialEq for LocalCertificate {
 
 impl Eq for LocalCertificate {}
 
+/// With more CAs a peer is judged by another thread, as several may have the same name.
+const QUICK_CAS: usize = 8;
+
 /// More authorities in certificate requests than these are not looked at (RFC 7296 section 3.7 sets no bound).
 const MOST_REQUESTED: usize = 1024;
 
@@ -379,6 +382,33 @@ impl PeerQuestion {
         })
     }
 
+    /// Whether to judge it takes little more than to have another thread do it: a signature of the peer's and one of a CA
+    /// or two, all of kinds that are checked in less than 0.1 ms, and no list to look through.
+    pub fn is_quick(&self) -> bool {
+        const CERTIFICATES: usize = 2;
+        let Sent {
+            certificates,
+            crls,
+            ocsp,
+            raw_keys,
+        } = &self.sent;
+        let lists = crls.is_empty() && ocsp.is_empty() && self.policy.crls.is_empty() && raw_keys.is_empty();
+        // IKEv1 signs the bare hash, which the fast library does not check.
+        let v2 = matches!(self.proof, PeerProof::V2 { .. });
+        let trust = &self.policy.trust;
+        let cas = || trust.anchors.iter().chain(&trust.intermediates);
+        let quick = |certificate: &Certificate| certificate.key().is_ok_and(PublicKey::is_quick);
+        lists
+            && v2
+            && self.policy.raw_keys.is_empty()
+            && (1..=CERTIFICATES).contains(&certificates.len())
+            && cas().take(QUICK_CAS + 1).count() <= QUICK_CAS
+            && cas().all(quick)
+            && certificates
+                .iter()
+                .all(|der| Certificate::from_der(der).is_ok_and(|certificate| quick(&certificate)))
+    }
+
     fn raw(&self) -> Judged {
         Judged {
             verdict: None,
@@ -442,6 +472,11 @@ impl Judged {
         }
         sources.retain(|source| !source.crls.is_empty() || !source.responders.is_empty());
         sources
+    }
+
+    /// Whether revocation is asked for.
+    pub fn revocation(&self) -> RevocationPolicy {
+        self.policy.revocation
     }
 
     /// What came with the peer, and what is configured.

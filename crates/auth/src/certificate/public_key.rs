@@ -72,6 +72,18 @@ const DSA: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x38, 0x04, 0x01];
 const ED448: &[u8] = &[0x2b, 0x65, 0x71];
 
 impl PublicKey {
+    /// Whether a signature is checked in less than 0.1 ms.
+    pub fn is_quick(&self) -> bool {
+        /// RSA of 4096 bits with an exponent as it is everywhere.
+        const N_LEN: usize = 512;
+        const E_LEN: usize = 4;
+        match self {
+            Self::Rsa(key) => key.n.len() <= N_LEN && key.e.len() <= E_LEN,
+            Self::Ec(curve, _) => *curve == Curve::P256,
+            Self::Ed25519(_) => true,
+        }
+    }
+
     /// Reads a SubjectPublicKeyInfo.
     ///
     /// # Errors

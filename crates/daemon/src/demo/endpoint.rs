@@ -17,8 +17,8 @@ use super::packets;
 use crate::keylog::KeyLogWriter;
 use crate::net::udp::UdpSet;
 use crate::pcapng::PcapngWriter;
-use crate::runtime::core::{Core, Surroundings};
-use crate::runtime::edges::{send_esp, send_ike};
+use crate::runtime::core::{Core, Surroundings, Unsent};
+use crate::runtime::edges::send_esp;
 use crate::runtime::now;
 
 /// The capture of what is sent, with the well-known ports in place of those that the system chose.
@@ -99,17 +99,21 @@ struct Around<'a> {
 }
 
 impl Surroundings for Around<'_> {
-    fn transmit(&mut self, transmit: Transmit) -> std::io::Result<()> {
+    fn transmit(&mut self, transmit: Transmit) {
         let mut payload = vec![];
         if transmit.kind == TransmitKind::Ike && transmit.local.port() == self.ports.natt {
             payload.extend_from_slice(&NON_ESP_MARKER);
         }
         payload.extend_from_slice(&transmit.bytes);
         self.wire.record(transmit.local, transmit.remote, &payload);
-        if let Err(error) = send_ike(self.udp, self.ports, &transmit) {
+        if let Err(error) = self.udp.send(transmit.local, transmit.remote, &payload) {
             self.wire.fault = Some(format!("loopback does not carry: {error}"));
         }
-        Ok(())
+    }
+
+    /// Nothing waits.
+    fn flush(&mut self) -> Vec<Unsent> {
+        vec![]
     }
 
     fn event(&mut self, event: Event) {

@@ -31,7 +31,7 @@ pub use raw_esp::{EspBurst, RawEsp, ReceivedEsp};
 pub use routes::{Flow, RouteSettings, Routes, TunnelRoute, remove_leftovers};
 pub use subnet::Subnet;
 pub use tun::{Tun, TunSettings};
-pub use udp::{Burst, Received, UdpConfig, UdpSet};
+pub use udp::{Burst, Datagram, Received, UdpConfig, UdpSet};
 
 /// The firewall mark (`SO_MARK`) that Handfast's own packets carry unless configured otherwise: "HF" twice.
 pub const DEFAULT_MARK: u32 = 0x4846_4846;

@@ -65,6 +65,17 @@ pub struct Received {
     pub ecn: u8,
 }
 
+/// One datagram of several that are to be sent together.
+#[derive(Clone, Copy, Debug)]
+pub struct Datagram<'a> {
+    /// From where, as [`UdpSet::send`] has it.
+    pub local: SocketAddr,
+    /// Where to.
+    pub remote: SocketAddr,
+    /// Its octets, in two parts so that nobody must put them together.
+    pub octets: [&'a [u8]; 2],
+}
+
 /// All UDP sockets of a daemon.
 pub struct UdpSet {
     sockets: Vec<UdpSocket>,
@@ -162,6 +173,45 @@ impl UdpSet {
             .one(bytes, None)
     }
 
+    /// Sends datagrams, those of one socket by one system call, wherever they go. `failed` hears of each that does not
+    /// leave, by its number; the others leave all the same. What [`send`](Self::send) says holds for each.
+    pub fn send_all<'d>(
+        &self,
+        datagrams: impl Iterator<Item = Datagram<'d>>,
+        mut failed: impl FnMut(usize, io::Error),
+    ) {
+        let mut by_socket: Vec<(Vec<usize>, Vec<sys::Leaving<'d>>)> = vec![Default::default(); self.sockets.len()];
+        for (number, datagram) in datagrams.enumerate() {
+            let Datagram { local, remote, octets } = datagram;
+            let place = self.index_for(local, remote).and_then(|index| by_socket.get_mut(index));
+            let Some((numbers, leaving)) = place else {
+                failed(number, no_socket(local, remote));
+                continue;
+            };
+            numbers.push(number);
+            leaving.push(sys::Leaving {
+                source: local.ip().to_canonical(),
+                remote: canonical(remote),
+                octets,
+            });
+        }
+        for (socket, (numbers, leaving)) in self.sockets.iter().zip(&by_socket) {
+            let mut sent = 0;
+            while let Some(rest) = leaving.get(sent..).filter(|rest| !rest.is_empty()) {
+                match sys::send_many(&socket.fd, rest) {
+                    Ok(count) => sent += count.max(1),
+                    Err(error) => {
+                        // It is the first of the rest that does not leave.
+                        if let Some(number) = numbers.get(sent) {
+                            failed(*number, error);
+                        }
+                        sent += 1;
+                    }
+                }
+            }
+        }
+    }
+
     /// Sends `bytes` as datagrams of `segment` octets each (the last one may be shorter), with this TOS or traffic class
     /// (0: none in particular), by as few system calls as the kernel can.
     pub fn send_segments(
@@ -208,24 +258,21 @@ impl UdpSet {
     }
 
     fn socket_for(&self, local: SocketAddr, remote: SocketAddr) -> io::Result<&UdpSocket> {
-        let fits = |socket: &&UdpSocket| {
+        let socket = self.index_for(local, remote).and_then(|index| self.sockets.get(index));
+        socket.ok_or_else(|| no_socket(local, remote))
+    }
+
+    fn index_for(&self, local: SocketAddr, remote: SocketAddr) -> Option<usize> {
+        let fits = |socket: &UdpSocket| {
             socket.bound.port() == local.port()
                 && socket.bound.is_ipv4() == remote.ip().to_canonical().is_ipv4()
                 && (socket.bound.ip().is_unspecified()
                     || local.ip().is_unspecified()
                     || socket.bound.ip() == local.ip().to_canonical())
         };
-        let exact = |socket: &&UdpSocket| fits(socket) && socket.bound.ip() == local.ip().to_canonical();
-        self.sockets
-            .iter()
-            .find(exact)
-            .or_else(|| self.sockets.iter().find(fits))
-            .ok_or_else(|| {
-                io::Error::new(
-                    io::ErrorKind::AddrNotAvailable,
-                    format!("no socket to send from {local} to {remote}"),
-                )
-            })
+        let exact = |socket: &UdpSocket| fits(socket) && socket.bound.ip() == local.ip().to_canonical();
+        let position = |which: &dyn Fn(&UdpSocket) -> bool| self.sockets.iter().position(which);
+        position(&exact).or_else(|| position(&fits))
     }
 
     fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -357,6 +404,13 @@ impl UdpSocket {
         let size = u16::try_from(segment).ok()?;
         (segments > 1).then_some((size, segments * segment))
     }
+}
+
+fn no_socket(local: SocketAddr, remote: SocketAddr) -> io::Error {
+    io::Error::new(
+        io::ErrorKind::AddrNotAvailable,
+        format!("no socket to send from {local} to {remote}"),
+    )
 }
 
 /// The address without the IPv4-in-IPv6 form.

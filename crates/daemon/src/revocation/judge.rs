@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use handfast_auth::certificate::revocation::{RevocationPolicy, RevocationRefusal, Wanted, Why};
-use handfast_auth::certificate::{PeerQuestion, PeerRefusal, Proven};
+use handfast_auth::certificate::revocation::{RevocationPolicy, RevocationRefusal, Source, Wanted, Why};
+use handfast_auth::certificate::{Judged, PeerQuestion, PeerRefusal, Proven};
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout};
@@ -43,12 +43,10 @@ impl Judge {
     /// # Errors
     /// Why the peer is refused.
     pub async fn judge(&self, question: PeerQuestion) -> Result<Proven, PeerRefusal> {
-        let late = || PeerRefusal::Unanswered(format!("it was not judged within {DEADLINE:?}"));
         timeout(DEADLINE, self.judged(question)).await.map_err(|_| late())?
     }
 
     async fn judged(&self, question: PeerQuestion) -> Result<Proven, PeerRefusal> {
-        let policy = question.policy.revocation;
         let now = certificate_time();
         let (judged, sources) = self
             .compute(move || {
@@ -57,6 +55,20 @@ impl Judge {
                 Ok((judged, sources))
             })
             .await?;
+        self.finish(judged, sources).await
+    }
+
+    /// The answer about one that was judged but for revocation, about which these sources are to be asked.
+    ///
+    /// # Errors
+    /// Why the peer is refused.
+    pub async fn ask_and_finish(&self, judged: Judged, sources: Vec<Source>) -> Result<Proven, PeerRefusal> {
+        let finish = self.finish(judged, sources);
+        timeout(DEADLINE, finish).await.map_err(|_| late())?
+    }
+
+    async fn finish(&self, judged: Judged, sources: Vec<Source>) -> Result<Proven, PeerRefusal> {
+        let policy = judged.revocation();
         let gathered = self.fetcher.gather(&sources).await;
         let steps = gathered.steps;
         let now = certificate_time();
@@ -129,6 +141,10 @@ impl Judge {
         complaints.insert(url.to_owned(), now);
         true
     }
+}
+
+fn late() -> PeerRefusal {
+    PeerRefusal::Unanswered(format!("it was not judged within {DEADLINE:?}"))
 }
 
 /// With what went wrong in fetching: the answers that came speak for themselves.

@@ -1,16 +1,19 @@
 //! Questions of the engine that need no plane: keys, names, signatures, peers.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::available_parallelism;
+use std::time::Instant;
 
-use handfast_auth::certificate::{PeerQuestion, PeerRefusal, Proven, SignError};
+use handfast_auth::certificate::revocation::Source;
+use handfast_auth::certificate::{Judged, PeerQuestion, PeerRefusal, Proven, SignError};
 use handfast_crypto::provider::{CryptoError, KeyAgreement, Provider, RandomSource};
-use handfast_crypto::transform::Group;
 use handfast_engine::{Answer, Question, Ticket};
-use tokio::sync::Semaphore;
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 
+use super::costs::Costs;
 use super::kerberos::KerberosThreads;
 use crate::net;
 use crate::revocation::judge::Judge;
@@ -25,25 +28,66 @@ impl RandomSource for OsRandom {
     }
 }
 
-/// Above this size of a public value (the MODP groups) a key takes milliseconds and goes to another thread.
-const INLINE_PUBLIC_LEN: usize = 200;
 /// Signatures and peers that wait for an answer. Half-open SAs are bounded as well, but a reload may raise that.
 const MOST_WAITING: usize = 1024;
 
 /// Whether a question is answered faster than it could be handed over.
-pub fn is_quick(provider: &Provider, question: &Question) -> bool {
-    let quick = |group: Group| {
-        provider
-            .group(group)
-            .is_none_or(|g| g.public_len() <= INLINE_PUBLIC_LEN)
-    };
+pub fn is_quick(costs: &Costs, question: &Question) -> bool {
     match question {
-        Question::GenerateKey(group) | Question::Respond { group, .. } => quick(*group),
-        Question::Agree { peer, .. } => peer.len() <= INLINE_PUBLIC_LEN,
+        Question::GenerateKey(_) | Question::Respond { .. } | Question::Agree { .. } => {
+            // What is no group of ours is refused at once.
+            costs.work(question).is_none_or(|work| costs.is_quick(work))
+        }
         Question::LocalAddress(_) => true,
         Question::Sign(question) => question.is_quick(),
-        Question::Resolve(_) | Question::Judge(_) | Question::Gss(_) | Question::Plane(_) => false,
+        Question::Judge(question) => question.is_quick(),
+        Question::Resolve(_) | Question::Gss(_) | Question::Plane(_) => false,
     }
+}
+
+/// The answer, if it needs neither plane nor waiting after all: a peer about whose revocation somebody must be asked takes
+/// longer.
+pub fn answer_in_place(
+    provider: &'static Provider,
+    costs: &Costs,
+    question: Question,
+    mark: u32,
+) -> Result<Answer, Unjudged> {
+    match question {
+        Question::Judge(question) => judge_in_place(*question),
+        question => Ok(timed(provider, costs, question, mark)),
+    }
+}
+
+/// [`answer`], and how long it took.
+fn timed(provider: &'static Provider, costs: &Costs, question: Question, mark: u32) -> Answer {
+    let Some(work) = costs.work(&question) else {
+        return answer(provider, question, mark);
+    };
+    let began = Instant::now();
+    let answer = answer(provider, question, mark);
+    costs.learn(work, began.elapsed());
+    answer
+}
+
+/// A peer whose proof and path are good, about whose revocation somebody is to be asked.
+pub struct Unjudged {
+    judged: Judged,
+    sources: Vec<Source>,
+}
+
+fn judge_in_place(question: PeerQuestion) -> Result<Answer, Unjudged> {
+    let now = net::clock::certificate_time();
+    let judged = match question.judge(now) {
+        Ok(judged) => judged,
+        Err(refusal) => return Ok(Answer::Judged(Err(refusal))),
+    };
+    let sources = judged.sources(now);
+    if sources.is_empty() {
+        let verdict = judged.finish(&[], &[], now).map(Proven::new);
+        return Ok(Answer::Judged(verdict.map_err(PeerRefusal::from)));
+    }
+    Err(Unjudged { judged, sources })
 }
 
 /// Answers what needs neither plane nor waiting. `mark` is that of our packets.
@@ -77,9 +121,14 @@ fn respond(group: &dyn KeyAgreement, peer: &[u8]) -> Result<(Vec<u8>, handfast_c
     Ok((public, key.agree(peer)?))
 }
 
+fn busy() -> String {
+    format!("{MOST_WAITING} signatures and peers wait already")
+}
+
 /// Answers in the background; the answer comes through `done`.
 pub struct Background {
     provider: &'static Provider,
+    costs: Costs,
     done: UnboundedSender<(Ticket, Answer)>,
     judge: Judge,
     kerberos: KerberosThreads,
@@ -90,10 +139,11 @@ pub struct Background {
 
 impl Background {
     /// `mark` is that of our packets.
-    pub fn new(provider: &'static Provider, mark: u32, done: UnboundedSender<(Ticket, Answer)>) -> Self {
+    pub fn new(provider: &'static Provider, costs: Costs, mark: u32, done: UnboundedSender<(Ticket, Answer)>) -> Self {
         let cpus = Arc::new(Semaphore::new(available_parallelism().map_or(2, |n| n.get().max(2))));
         Self {
             provider,
+            costs,
             done,
             judge: Judge::new(Fetcher::new(Settings::new(mark)), Arc::clone(&cpus)),
             kerberos: KerberosThreads::default(),
@@ -107,7 +157,6 @@ impl Background {
         let (provider, done) = (self.provider, self.done.clone());
         // The receiver is gone only when the daemon is; nothing then waits for the answer.
         let tell = move |answer| drop(done.send((ticket, answer)));
-        let busy = || format!("{MOST_WAITING} signatures and peers wait already");
         match question {
             Question::Resolve(name) => drop(tokio::spawn(async move {
                 let found = net::resolve(&name).await.map_err(|e| e.to_string());
@@ -127,22 +176,24 @@ impl Background {
                 let Ok(place) = Arc::clone(&self.waiting).try_acquire_owned() else {
                     return tell(Answer::Signed(Err(SignError::Failed(busy()))));
                 };
-                let cpus = Arc::clone(&self.cpus);
-                tokio::spawn(async move {
-                    let failed = |reason: &str| Err(SignError::Failed(reason.into()));
-                    let signed = match cpus.acquire_owned().await {
-                        Ok(cpu) => spawn_blocking(move || {
-                            let signed = question.answer();
-                            drop(cpu);
-                            signed
-                        })
-                        .await
-                        .unwrap_or_else(|_| failed("an internal error")),
-                        Err(_) => failed("the daemon ends"),
-                    };
-                    tell(Answer::Signed(signed));
-                    drop(place);
-                });
+                let failed = |reason: &str| Err(SignError::Failed(reason.into()));
+                let sign = move |cpu: OwnedSemaphorePermit| {
+                    let signed = catch_unwind(AssertUnwindSafe(|| question.answer()));
+                    drop((cpu, place));
+                    tell(Answer::Signed(signed.unwrap_or_else(|_| failed("an internal error"))));
+                };
+                // Straight to the thread where a processor is free: a task in between costs a turn of the loop.
+                match Arc::clone(&self.cpus).try_acquire_owned() {
+                    Ok(cpu) => drop(spawn_blocking(move || sign(cpu))),
+                    Err(_) => {
+                        let cpus = Arc::clone(&self.cpus);
+                        drop(tokio::spawn(async move {
+                            if let Ok(cpu) = cpus.acquire_owned().await {
+                                spawn_blocking(move || sign(cpu));
+                            }
+                        }));
+                    }
+                }
             }
             Question::Gss(question) => {
                 let kerberos = self.kerberos.clone();
@@ -150,7 +201,24 @@ impl Background {
                     tell(Answer::Gss(kerberos.ask(*question).await));
                 }));
             }
-            question => drop(spawn_blocking(move || tell(answer(provider, question, 0)))),
+            question => {
+                let costs = self.costs.clone();
+                drop(spawn_blocking(move || tell(timed(provider, &costs, question, 0))));
+            }
         }
+    }
+
+    /// Goes on with a peer that was found good but for revocation.
+    pub fn go_on(&self, ticket: Ticket, unjudged: Unjudged) {
+        let done = self.done.clone();
+        let tell = move |answer| drop(done.send((ticket, Answer::Judged(answer))));
+        let Ok(place) = Arc::clone(&self.waiting).try_acquire_owned() else {
+            return tell(Err(PeerRefusal::Unanswered(busy())));
+        };
+        let judge = self.judge.clone();
+        tokio::spawn(async move {
+            tell(judge.ask_and_finish(unjudged.judged, unjudged.sources).await);
+            drop(place);
+        });
     }
 }

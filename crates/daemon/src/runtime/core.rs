@@ -1,10 +1,10 @@
 //! The engine with its plane and store. Carries out outputs strictly in order; the network is the caller's.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use handfast_crypto::provider::Provider;
 use handfast_engine::event::KeyLog;
-use handfast_engine::output::TransmitKind;
 use handfast_engine::policy::Policy;
 use handfast_engine::refusal::Cause;
 use handfast_engine::{Answer, Engine, EngineConfig, Event, Input, Instant, Output, Question, Ticket, Transmit};
@@ -16,18 +16,33 @@ use handfast_store::{MemoryStore, SaStore};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::answers::{self, Background};
+use super::costs::Costs;
 use super::{provider, seed};
 
 /// What the core hands to its surroundings while it works.
 pub trait Surroundings {
-    /// Send an IKE message or a keepalive. The error is of those that another try would meet too.
-    fn transmit(&mut self, transmit: Transmit) -> std::io::Result<()>;
+    /// Send an IKE message or a keepalive, at the latest when [`flush`](Self::flush) is called.
+    fn transmit(&mut self, transmit: Transmit);
+    /// Send what waits to be sent. IKE messages that could not leave, for reasons that another try would meet too, are
+    /// told of once.
+    fn flush(&mut self) -> Vec<Unsent>;
     /// Something happened.
     fn event(&mut self, event: Event);
     /// Keys for the key log.
     fn key_log(&mut self, entry: KeyLog);
     /// The outer MTU towards a peer.
     fn path_mtu(&mut self, path: &OuterPath) -> usize;
+}
+
+/// An IKE message that could not leave.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Unsent {
+    /// Where it was to be sent from.
+    pub local: SocketAddr,
+    /// Where to.
+    pub remote: SocketAddr,
+    /// Why not.
+    pub reason: String,
 }
 
 /// See the module.
@@ -40,6 +55,7 @@ pub struct Core {
     refusals: Refusals,
     provider: &'static Provider,
     mark: u32,
+    costs: Costs,
     later: Option<Background>,
     /// Children were installed or removed since this was last cleared.
     pub routes_changed: bool,
@@ -64,6 +80,7 @@ impl Core {
         );
         let plane = UserspacePlane::new(provider);
         let store = MemoryStore::new();
+        let costs = Costs::new(provider);
         Ok(Self {
             engine,
             plane,
@@ -71,7 +88,8 @@ impl Core {
             refusals: Refusals::default(),
             provider,
             mark,
-            later: later.map(|done| Background::new(provider, mark, done)),
+            later: later.map(|done| Background::new(provider, costs.clone(), mark, done)),
+            costs,
             routes_changed: false,
         })
     }
@@ -91,18 +109,24 @@ impl Core {
         }
     }
 
+    /// Sends what the engine has given to send so far; an SA whose message cannot leave hears of it.
+    pub fn flush(&mut self, now: Instant, around: &mut impl Surroundings) {
+        loop {
+            let unsent = around.flush();
+            if unsent.is_empty() {
+                return;
+            }
+            for Unsent { local, remote, reason } in unsent {
+                self.engine.handle(now, Input::SendFailed { local, remote, reason });
+                self.drain(now, around);
+            }
+        }
+    }
+
     fn drain(&mut self, now: Instant, around: &mut impl Surroundings) {
         while let Some(output) = self.engine.poll_output() {
             match output {
-                Output::Transmit(transmit) => {
-                    let (local, remote, kind) = (transmit.local, transmit.remote, transmit.kind);
-                    if let Err(error) = around.transmit(transmit)
-                        && kind == TransmitKind::Ike
-                    {
-                        let reason = error.to_string();
-                        self.engine.handle(now, Input::SendFailed { local, remote, reason });
-                    }
-                }
+                Output::Transmit(transmit) => around.transmit(transmit),
                 Output::Ask(ticket, question) => self.ask(now, ticket, question, around),
                 Output::Record(delta) => {
                     if let Err(e) = self.store.record(&delta) {
@@ -140,11 +164,17 @@ impl Core {
     fn ask(&mut self, now: Instant, ticket: Ticket, question: Question, around: &mut impl Surroundings) {
         let answer = match (question, &self.later) {
             (Question::Plane(op), _) => Answer::Plane(self.apply(op, around)),
-            (question, Some(later)) if !answers::is_quick(self.provider, &question) => {
+            (question, Some(later)) if !answers::is_quick(&self.costs, &question) => {
                 later.answer(ticket, question);
                 return;
             }
-            (question, _) => answers::answer(self.provider, question, self.mark),
+            (question, Some(later)) => {
+                match answers::answer_in_place(self.provider, &self.costs, question, self.mark) {
+                    Ok(answer) => answer,
+                    Err(unjudged) => return later.go_on(ticket, unjudged),
+                }
+            }
+            (question, None) => answers::answer(self.provider, question, self.mark),
         };
         self.engine.handle(now, Input::Answer(ticket, answer));
     }

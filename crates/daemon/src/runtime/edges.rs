@@ -12,26 +12,14 @@ use handfast_engine::{Event, Transmit};
 use handfast_esp::udp_encap::NON_ESP_MARKER;
 use handfast_plane::op::{Encapsulation, OuterPath};
 
-use super::core::Surroundings;
+use super::core::{Surroundings, Unsent};
 use crate::keylog::KeyLogWriter;
 use crate::net;
 use crate::net::raw_esp::RawEsp;
-use crate::net::udp::UdpSet;
+use crate::net::udp::{Datagram, UdpSet};
 
 /// Ethernet's MTU, where the kernel does not know better.
 const USUAL_MTU: usize = 1500;
-
-/// Sends an IKE message: with the non-ESP marker on the NAT-T port (RFC 3948 section 2.2).
-pub fn send_ike(udp: &UdpSet, ports: Ports, transmit: &Transmit) -> std::io::Result<()> {
-    let marked;
-    let bytes = if transmit.kind == TransmitKind::Ike && transmit.local.port() == ports.natt {
-        marked = [&NON_ESP_MARKER[..], &transmit.bytes].concat();
-        &marked
-    } else {
-        &transmit.bytes
-    };
-    udp.send(transmit.local, transmit.remote, bytes)
-}
 
 /// Sends sealed packets: `bytes` is one or several, each of `segment` octets but for the last. `tos`: their outer TOS or
 /// traffic class.
@@ -75,6 +63,72 @@ pub struct Edges {
     pub events: Vec<Event>,
     /// What the kernel has just said of paths.
     pub mtus: PathMtus,
+    /// IKE messages that leave together.
+    pub leaving: Leaving,
+}
+
+/// IKE messages and keepalives that were given to send while a burst of datagrams is worked off.
+#[derive(Debug, Default)]
+pub struct Leaving {
+    messages: Vec<Transmit>,
+    octets: usize,
+    since: Option<Instant>,
+    unsent: Vec<Unsent>,
+}
+
+/// So many of them leave at once,
+const LEAVING: usize = 64;
+/// or so many octets,
+const LEAVING_OCTETS: usize = 64 << 10;
+/// and none waits longer, but for one question that is answered in place: other peers should not wait for what one makes
+/// us compute.
+const LEAVING_WAITS: Duration = Duration::from_micros(500);
+
+impl Leaving {
+    /// Takes one. Whether all of them should leave now.
+    fn add(&mut self, transmit: Transmit) -> bool {
+        self.octets += transmit.bytes.len();
+        self.messages.push(transmit);
+        let since = self.since.get_or_insert_with(Instant::now);
+        self.messages.len() >= LEAVING || self.octets >= LEAVING_OCTETS || since.elapsed() >= LEAVING_WAITS
+    }
+
+    /// Sends all of them: with the non-ESP marker on the NAT-T port (RFC 3948 section 2.2).
+    fn send(&mut self, udp: &UdpSet, ports: Ports) {
+        if self.messages.is_empty() {
+            return;
+        }
+        let marker = |transmit: &Transmit| match transmit.kind {
+            TransmitKind::Ike if transmit.local.port() == ports.natt => &NON_ESP_MARKER[..],
+            _ => &[],
+        };
+        let datagram = |transmit: &'_ Transmit| (transmit.local, transmit.remote, marker(transmit));
+        let datagrams = self.messages.iter().map(|transmit| {
+            let (local, remote, marker) = datagram(transmit);
+            Datagram {
+                local,
+                remote,
+                octets: [marker, &transmit.bytes],
+            }
+        });
+        let (messages, unsent) = (&self.messages, &mut self.unsent);
+        udp.send_all(datagrams, |index, error| {
+            let Some(transmit) = messages.get(index) else { return };
+            let (local, remote) = (transmit.local, transmit.remote);
+            tracing::warn!(%remote, %error, "IKE message not sent");
+            match (transmit.kind, error.kind()) {
+                // A full queue: like a datagram lost on its way, which is sent again.
+                (_, ErrorKind::WouldBlock | ErrorKind::Interrupted) | (TransmitKind::Keepalive, _) => {}
+                (TransmitKind::Ike, _) => unsent.push(Unsent {
+                    local,
+                    remote,
+                    reason: error.to_string(),
+                }),
+            }
+        });
+        self.messages.clear();
+        (self.octets, self.since) = (0, None);
+    }
 }
 
 /// Path MTUs by both ends. To ask takes six system calls, and many SAs of one peer may come at once.
@@ -100,16 +154,15 @@ impl PathMtus {
 }
 
 impl Surroundings for Edges {
-    fn transmit(&mut self, transmit: Transmit) -> std::io::Result<()> {
-        let Err(error) = send_ike(&self.udp, self.ports, &transmit) else {
-            return Ok(());
-        };
-        tracing::warn!(remote = %transmit.remote, %error, "IKE message not sent");
-        match error.kind() {
-            // A full queue: like a datagram lost on its way, which is sent again.
-            ErrorKind::WouldBlock | ErrorKind::Interrupted => Ok(()),
-            _ => Err(error),
+    fn transmit(&mut self, transmit: Transmit) {
+        if self.leaving.add(transmit) {
+            self.leaving.send(&self.udp, self.ports);
         }
+    }
+
+    fn flush(&mut self) -> Vec<Unsent> {
+        self.leaving.send(&self.udp, self.ports);
+        std::mem::take(&mut self.leaving.unsent)
     }
 
     fn event(&mut self, event: Event) {

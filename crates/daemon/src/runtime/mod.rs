@@ -2,6 +2,7 @@
 
 pub mod answers;
 pub mod core;
+pub mod costs;
 pub mod edges;
 pub mod kerberos;
 pub mod traffic;

@@ -98,6 +98,8 @@ impl Traffic {
                 core.feed(now(), Input::Datagram { local, remote, bytes }, edges);
             }
             host.flush();
+            // The answers leave together, and before there is anything else to do.
+            core.flush(now(), edges);
         }
     }
 

@@ -117,7 +117,7 @@ impl Engine {
             local,
             remote,
             kind: TransmitKind::Ike,
-            bytes,
+            bytes: bytes.into(),
         });
     }
 
@@ -166,7 +166,7 @@ impl Engine {
                     local,
                     remote,
                     kind: TransmitKind::Ike,
-                    bytes,
+                    bytes: bytes.into(),
                 });
                 self.cx.refused(None, None, remote, rejected.refusal);
             }
@@ -204,7 +204,7 @@ impl Engine {
             local,
             remote,
             kind: TransmitKind::Ike,
-            bytes,
+            bytes: bytes.into(),
         });
         Err("first message without a valid cookie: it was sent one")
     }

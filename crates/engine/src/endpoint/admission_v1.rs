@@ -157,7 +157,7 @@ impl Engine {
                 local,
                 remote,
                 kind: TransmitKind::Ike,
-                bytes,
+                bytes: bytes.into(),
             });
         }
         self.cx.refused(None, None, remote, rejected.refusal);

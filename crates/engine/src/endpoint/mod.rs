@@ -104,6 +104,12 @@ impl Engine {
         }
     }
 
+    /// Whether [`Event::Message`] is wanted, as it is until this is called. To describe every message takes a tenth of
+    /// what the engine does for a handshake.
+    pub fn tell_messages(&mut self, wanted: bool) {
+        self.cx.tells_messages = wanted;
+    }
+
     /// Takes one input at the time `now`, which never goes back.
     pub fn handle(&mut self, now: Instant, input: Input<'_>) {
         self.cx.now = self.cx.now.max(now);

@@ -159,11 +159,9 @@ impl MakingKey {
         }
         let bytes = Plain::message(sa, ExchangeType::V1_AGGRESSIVE, 0, &chain);
         sa.record_attempt(cx, &connection, String::new());
-        sa.send(
-            cx,
-            bytes.clone(),
-            Plain::describe(sa, ExchangeType::V1_AGGRESSIVE, 0, &chain),
-        );
+        sa.send(cx, bytes.clone(), |sa| {
+            Plain::describe(sa, ExchangeType::V1_AGGRESSIVE, 0, &chain)
+        });
         let waiting = Waiting::new(cx, &connection, bytes, "aggressive mode message 2");
         Ok(State::AggressiveSent(Sent {
             connection,
@@ -220,7 +218,7 @@ impl Sent {
         };
         let mut abilities = Abilities::default();
         parsed.vendor_ids().for_each(|id| abilities.learn(id));
-        sa.received(cx, message.bytes.len(), parsed.summary(message.header));
+        sa.received(cx, message.bytes.len(), |_| parsed.summary(message.header));
         sa.spi_r = message.header.spi_r;
         let publics = Publics {
             gxi: self.key.public().to_vec(),
@@ -398,11 +396,9 @@ pub(super) fn finish(
     };
     isakmp.phase_one = iv;
     sa.record_attempt(cx, &connection, chosen.suite.to_string());
-    sa.send(
-        cx,
-        bytes.clone(),
-        Plain::describe(sa, ExchangeType::V1_AGGRESSIVE, 0, &chain),
-    );
+    sa.send(cx, bytes.clone(), |sa| {
+        Plain::describe(sa, ExchangeType::V1_AGGRESSIVE, 0, &chain)
+    });
     cx.tickets_in_doubt.remove(&connection.name);
     let parties = Parties {
         proofs: match &chosen.kerberos {
@@ -412,7 +408,7 @@ pub(super) fn finish(
         connection,
         peer: second.peer.to_string(),
     };
-    let last = Last::new(&second.bytes, bytes.clone());
+    let last = Last::new(second.bytes.as_slice(), bytes.clone());
     Ok(Established::begin(
         sa,
         cx,

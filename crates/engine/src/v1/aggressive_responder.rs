@@ -202,13 +202,13 @@ pub(super) fn read_without(
         id: id.body.to_vec(),
         peer,
         request: message.bytes.to_vec(),
-        summary: parsed.summary(message.header),
+        summary: cx.words(|| parsed.summary(message.header)),
     })
 }
 
 /// Takes the peer on.
 pub(crate) fn accept(sa: &mut Sa, cx: &mut Context, first: FirstMessage) -> State {
-    sa.received(cx, first.request.len(), first.summary.clone());
+    sa.received(cx, first.request.len(), |_| first.summary.clone());
     match first.chosen.way {
         AuthMethod::GSS_KERBEROS => aggressive_kerberos::ready(sa, cx, first),
         _ => agree(sa, cx, first),
@@ -347,12 +347,10 @@ impl Reply {
             return refuse(Refusal::new(Party::Us, Cause::Syntax(text)));
         }
         let bytes = chosen.cut().apply(sa, bytes);
-        sa.send(
-            cx,
-            bytes.clone(),
-            Plain::describe(sa, ExchangeType::V1_AGGRESSIVE, 0, &chain),
-        );
-        let last = Last::new(&self.request, bytes);
+        sa.send(cx, bytes.clone(), |sa| {
+            Plain::describe(sa, ExchangeType::V1_AGGRESSIVE, 0, &chain)
+        });
+        let last = Last::new(self.request.as_slice(), bytes);
         Ok(State::AggressiveAnswered(Box::new(Answered {
             keyed,
             id: self.id,
@@ -429,7 +427,7 @@ impl Answered {
         let expected = auth::hash_i(isakmp, sa, chosen, publics, &self.id);
         let third = Third {
             bytes: message.bytes.to_vec(),
-            summary: parsed.summary(header),
+            summary: cx.words(|| parsed.summary(header)),
             ends: sa.seen,
             fresh: parsed.initial_contact(),
             iv: opened.as_ref().map(|opened| opened.next.clone()),
@@ -489,7 +487,7 @@ impl Answered {
     }
 
     fn finish(self: Box<Self>, sa: &mut Sa, cx: &mut Context, third: Third, certificate: Option<Proven>) -> State {
-        sa.received(cx, third.bytes.len(), third.summary);
+        sa.received(cx, third.bytes.len(), |_| third.summary);
         (sa.path.local, sa.path.remote) = third.ends;
         let Self {
             keyed: Keyed { chosen, mut isakmp, .. },
@@ -507,7 +505,7 @@ impl Answered {
             connection: chosen.connection,
             peer: peer.to_string(),
         };
-        let last = Last::unanswered(&third.bytes);
+        let last = Last::unanswered(third.bytes.as_slice());
         Established::begin(sa, cx, parties, isakmp, chosen.abilities, last, third.fresh)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use bytes::Bytes;
 use handfast_plane::op::{ChildId, Counters, PlaneOp, PlaneReply};
 use handfast_store::delta::SaDelta;
 use handfast_wire::header::ExchangeType;
@@ -173,7 +174,7 @@ impl Established {
         match seal(&self.isakmp, iv, sa, exchange, id, chain) {
             Ok(bytes) => {
                 let bytes = self.abilities.cut(&self.parties.connection).apply(sa, bytes);
-                sa.send(cx, bytes.clone(), Plain::describe(sa, exchange, id, chain));
+                sa.send(cx, bytes.clone(), |sa| Plain::describe(sa, exchange, id, chain));
                 Ok(bytes)
             }
             Err(e) => Err(Box::new(Refusal::new(Party::Us, Cause::Local(e.to_string())))),
@@ -314,7 +315,7 @@ impl Established {
                 local: sa.path.local,
                 remote: sa.path.remote,
                 kind: TransmitKind::Keepalive,
-                bytes: vec![0xff],
+                bytes: Bytes::from_static(&[0xff]),
             });
         }
         if !self.over && self.rekey_at.is_some_and(|at| at <= now) {

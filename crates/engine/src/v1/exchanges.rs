@@ -233,7 +233,7 @@ impl Established {
             return Ok(State::Established(self));
         };
         self.heard(sa, cx);
-        sa.received(cx, message.bytes.len(), parsed.summary(message.header));
+        sa.received(cx, message.bytes.len(), |_| parsed.summary(message.header));
         let then = quick_responder::begin(&mut self, sa, cx, message, (&parsed, opened.next.clone()));
         let refusal = self.after_responder(sa, cx, id, message.bytes, then);
         self.follow(sa, cx, refusal, NO_CHILD)

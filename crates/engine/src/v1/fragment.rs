@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use bytes::Bytes;
 use handfast_wire::header::{Header, Spi};
 use handfast_wire::v1::fragment::split;
 use handfast_wire::v1::{Message, Payload};
@@ -28,7 +29,7 @@ pub(crate) struct Cut {
 
 impl Cut {
     /// A message as it leaves.
-    pub fn apply(self, sa: &Sa, whole: Vec<u8>) -> Datagrams {
+    pub fn apply(self, sa: &Sa, whole: Bytes) -> Datagrams {
         let overhead = if sa.path.remote.is_ipv6() {
             OVERHEAD_V6
         } else {

@@ -1,6 +1,7 @@
 //! The informational exchange (RFC 2409 section 5.7): one message, which proves itself by its HASH. What is not encrypted or
 //! has a wrong hash never changes anything.
 
+use bytes::Bytes;
 use handfast_wire::header::ExchangeType;
 use handfast_wire::numbers::v1::{NotifyType, Protocol};
 use handfast_wire::v1::Message;
@@ -23,12 +24,12 @@ pub(crate) fn before_established(
     sa: &mut Sa,
     cx: &mut Context,
     chain: Chain,
-) -> Option<Vec<u8>> {
+) -> Option<Bytes> {
     let id = cx.rng.u32() | 1;
     let chain = isakmp.hashed(id, chain);
     let exchange = ExchangeType::V1_INFORMATIONAL;
     let bytes = seal(isakmp, &mut isakmp.phase_two_after(last, id), sa, exchange, id, &chain).ok()?;
-    sa.send(cx, bytes.clone(), Plain::describe(sa, exchange, id, &chain));
+    sa.send(cx, bytes.clone(), |sa| Plain::describe(sa, exchange, id, &chain));
     Some(bytes)
 }
 
@@ -82,7 +83,7 @@ impl Established {
         };
         self.finished(Finished::unanswered(id, message.bytes));
         self.heard(sa, cx);
-        sa.received(cx, message.bytes.len(), parsed.summary(message.header));
+        sa.received(cx, message.bytes.len(), |_| parsed.summary(message.header));
         self.obey(sa, cx, &parsed)
     }
 

@@ -178,10 +178,12 @@ fn go_on(sa: &mut Sa, cx: &mut Context, mut keyed: Keyed, mut round: Round, prog
         Err(e) => return refuse(Refusal::new(Party::Us, Cause::Local(e.to_string()))),
     };
     sa.record_attempt(cx, &connection, keyed.chosen.suite.to_string());
-    sa.send(cx, bytes.clone(), Plain::describe(sa, ExchangeType::V1_MAIN, 0, &chain));
+    sa.send(cx, bytes.clone(), |sa| {
+        Plain::describe(sa, ExchangeType::V1_MAIN, 0, &chain)
+    });
     if round.proved && round.hashed {
         // Nothing follows it, so it goes out again whenever the peer's last message does.
-        let last = Last::new(&round.answers, bytes);
+        let last = Last::new(round.answers.as_slice(), bytes);
         return finish(sa, cx, keyed, round, last);
     }
     let waiting = Waiting::new(
@@ -254,7 +256,7 @@ impl Proving {
             self.waiting.complain(refusal);
             return Ok(State::KerberosProving(self));
         };
-        sa.received(cx, message.bytes.len(), parsed.summary(header));
+        sa.received(cx, message.bytes.len(), |_| parsed.summary(header));
         let Self {
             mut keyed, mut round, ..
         } = *self;

@@ -149,7 +149,9 @@ impl Accepting {
         nat::push(&mut chain, sa, cx, &keyed.chosen);
         let bytes = Plain::message(sa, ExchangeType::V1_MAIN, 0, &chain);
         let bytes = keyed.chosen.cut().apply(sa, bytes);
-        sa.send(cx, bytes.clone(), Plain::describe(sa, ExchangeType::V1_MAIN, 0, &chain));
+        sa.send(cx, bytes.clone(), |sa| {
+            Plain::describe(sa, ExchangeType::V1_MAIN, 0, &chain)
+        });
         Ok(State::KerberosReady(Box::new(Ready {
             round: Round {
                 iv: keyed.isakmp.phase_one.clone(),
@@ -158,7 +160,7 @@ impl Accepting {
                 claim: None,
             },
             keyed,
-            last: Last::new(&request, bytes),
+            last: Last::new(request.as_slice(), bytes),
             complained: false,
             expires,
         })))
@@ -240,7 +242,7 @@ impl Ready {
         let (Some(opened), Some(Ok(parsed))) = (&opened, parsed) else {
             return self.complain(sa, cx);
         };
-        sa.received(cx, message.bytes.len(), parsed.summary(header));
+        sa.received(cx, message.bytes.len(), |_| parsed.summary(header));
         // The peer behind a NAT has gone to the other port (RFC 3947 section 4).
         (sa.path.local, sa.path.remote) = sa.seen;
         self.round.iv = opened.next.clone();
@@ -322,7 +324,7 @@ impl Ready {
                 Ok((ready, bytes, summary)) => {
                     let last = Last::new(message, bytes.clone());
                     let next = ready.finish(sa, cx, last, fresh);
-                    sa.send(cx, bytes, summary);
+                    sa.send(cx, bytes, |_| summary);
                     next
                 }
                 Err(both) => both.0.unwelcome(sa, cx, both.1),
@@ -358,7 +360,7 @@ impl Ready {
     fn reply(self: Box<Self>, sa: &mut Sa, cx: &mut Context, message: &[u8], progress: Option<Progress>) -> Next {
         match self.prepare(sa, cx, progress) {
             Ok((mut ready, bytes, summary)) => {
-                sa.send(cx, bytes.clone(), summary);
+                sa.send(cx, bytes.clone(), |_| summary);
                 ready.last = Last::new(message, bytes);
                 Ok(State::KerberosReady(ready))
             }
@@ -372,7 +374,7 @@ impl Ready {
     fn prepare(
         mut self: Box<Self>,
         sa: &Sa,
-        _cx: &Context,
+        cx: &Context,
         progress: Option<Progress>,
     ) -> Result<(Box<Self>, crate::datagrams::Datagrams, String), Box<(Box<Self>, Refusal)>> {
         let token = match (progress, self.keyed.chosen.kerberos.as_mut()) {
@@ -405,7 +407,7 @@ impl Ready {
             self.round.named = true;
         }
         part.push(&mut chain);
-        let summary = Plain::describe(sa, ExchangeType::V1_MAIN, 0, &chain);
+        let summary = cx.words(|| Plain::describe(sa, ExchangeType::V1_MAIN, 0, &chain));
         let sealed = seal(
             &self.keyed.isakmp,
             &mut self.round.iv,

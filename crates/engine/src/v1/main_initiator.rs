@@ -124,7 +124,9 @@ pub(super) fn offer(sa: &mut Sa, cx: &mut Context, connection: Arc<Connection>, 
     }
     let bytes = Plain::message(sa, ExchangeType::V1_MAIN, 0, &chain);
     sa.record_attempt(cx, &connection, String::new());
-    sa.send(cx, bytes.clone(), Plain::describe(sa, ExchangeType::V1_MAIN, 0, &chain));
+    sa.send(cx, bytes.clone(), |sa| {
+        Plain::describe(sa, ExchangeType::V1_MAIN, 0, &chain)
+    });
     let waiting = Waiting::new(cx, &connection, bytes, "main mode message 2 (SA)");
     Ok(State::MainOffered(Offered {
         connection,
@@ -171,7 +173,7 @@ impl Offered {
                 return Ok(State::MainOffered(self));
             }
         };
-        sa.received(cx, message.bytes.len(), parsed.summary(message.header));
+        sa.received(cx, message.bytes.len(), |_| parsed.summary(message.header));
         sa.spi_r = message.header.spi_r;
         let ticket = cx.ask(Asker::Sa(sa.slot), Question::GenerateKey(suite.group));
         let kerberos = match way {
@@ -213,7 +215,9 @@ impl MakingKey {
         nat::push(&mut chain, sa, cx, &self.chosen);
         let bytes = Plain::message(sa, ExchangeType::V1_MAIN, 0, &chain);
         let bytes = self.chosen.cut().apply(sa, bytes);
-        sa.send(cx, bytes.clone(), Plain::describe(sa, ExchangeType::V1_MAIN, 0, &chain));
+        sa.send(cx, bytes.clone(), |sa| {
+            Plain::describe(sa, ExchangeType::V1_MAIN, 0, &chain)
+        });
         let waiting = Waiting::new(cx, &self.chosen.connection, bytes, "main mode message 4 (KE)");
         Ok(State::MainExchanged(Exchanged {
             chosen: self.chosen,
@@ -261,7 +265,7 @@ impl Exchanged {
                 return Ok(State::MainExchanged(self));
             }
         };
-        sa.received(cx, message.bytes.len(), parsed.summary(message.header));
+        sa.received(cx, message.bytes.len(), |_| parsed.summary(message.header));
         nat::detect(sa, &self.chosen, &parsed);
         self.chosen.wishes.learn(&parsed);
         let token = self.chosen.kerberos.as_mut().and_then(|gss| gss.receive(&parsed));
@@ -360,7 +364,9 @@ fn prove(sa: &mut Sa, cx: &mut Context, keyed: Keyed, ours: &Ours) -> Next {
         Err(e) => return refuse(Refusal::new(Party::Us, Cause::Local(e.to_string()))),
     };
     sa.record_attempt(cx, &chosen.connection, chosen.suite.to_string());
-    sa.send(cx, bytes.clone(), Plain::describe(sa, ExchangeType::V1_MAIN, 0, &chain));
+    sa.send(cx, bytes.clone(), |sa| {
+        Plain::describe(sa, ExchangeType::V1_MAIN, 0, &chain)
+    });
     let waiting = Waiting::new(
         cx,
         &chosen.connection,
@@ -424,9 +430,10 @@ impl Proving {
             isakmp,
             publics,
         } = &self.keyed;
+        let words = cx.words(|| parsed.summary(message.header));
         let sixth = |peer: &Identity| Sixth {
             peer: peer.to_string(),
-            summary: parsed.summary(message.header),
+            summary: words.clone(),
             size: message.bytes.len(),
             iv: opened.next.clone(),
         };
@@ -463,7 +470,7 @@ impl Proving {
     }
 
     fn finish(self: Box<Self>, sa: &mut Sa, cx: &mut Context, sixth: Sixth, certificate: Option<Proven>) -> State {
-        sa.received(cx, sixth.size, sixth.summary);
+        sa.received(cx, sixth.size, |_| sixth.summary);
         let Keyed { chosen, mut isakmp, .. } = self.keyed;
         isakmp.phase_one = sixth.iv;
         let parties = Parties {

@@ -152,13 +152,13 @@ pub(super) fn read_without(
         },
         answer: choice.answer,
         request: message.bytes.to_vec(),
-        summary: parsed.summary(message.header),
+        summary: cx.words(|| parsed.summary(message.header)),
     })
 }
 
 /// Takes the peer on: answers with the one proposal that was chosen.
 pub(crate) fn accept(sa: &mut Sa, cx: &mut Context, first: FirstMessage) -> State {
-    sa.received(cx, first.request.len(), first.summary.clone());
+    sa.received(cx, first.request.len(), |_| first.summary.clone());
     match first.chosen.way {
         AuthMethod::GSS_KERBEROS => kerberos_responder::ready(sa, cx, first),
         _ => answer(sa, cx, first),
@@ -177,10 +177,12 @@ pub(super) fn answer(sa: &mut Sa, cx: &mut Context, first: FirstMessage) -> Stat
         ANNOUNCED.iter().for_each(|id| chain.vendor_id(id));
     }
     let bytes = Plain::message(sa, ExchangeType::V1_MAIN, 0, &chain);
-    sa.send(cx, bytes.clone(), Plain::describe(sa, ExchangeType::V1_MAIN, 0, &chain));
+    sa.send(cx, bytes.clone(), |sa| {
+        Plain::describe(sa, ExchangeType::V1_MAIN, 0, &chain)
+    });
     State::MainAnswered(Answered {
         chosen: first.chosen,
-        last: Last::new(&first.request, bytes.clone()),
+        last: Last::new(first.request, bytes),
         expires: cx.now + HALF_OPEN,
     })
 }
@@ -214,7 +216,7 @@ impl Answered {
             sa.dropped(cx, "main mode message 3 without a token of Kerberos");
             return Ok(State::MainAnswered(self));
         }
-        sa.received(cx, message.bytes.len(), parsed.summary(message.header));
+        sa.received(cx, message.bytes.len(), |_| parsed.summary(message.header));
         nat::detect(sa, &self.chosen, &parsed);
         self.chosen.wishes.learn(&parsed);
         let question = Question::Respond {
@@ -271,14 +273,16 @@ impl Responding {
         nat::push(&mut chain, sa, cx, &chosen);
         let bytes = Plain::message(sa, ExchangeType::V1_MAIN, 0, &chain);
         let bytes = chosen.cut().apply(sa, bytes);
-        sa.send(cx, bytes.clone(), Plain::describe(sa, ExchangeType::V1_MAIN, 0, &chain));
+        sa.send(cx, bytes.clone(), |sa| {
+            Plain::describe(sa, ExchangeType::V1_MAIN, 0, &chain)
+        });
         Ok(State::MainReady(Box::new(Ready {
             keyed: Keyed {
                 chosen,
                 isakmp,
                 publics,
             },
-            last: Last::new(&self.request, bytes.clone()),
+            last: Last::new(self.request.as_slice(), bytes.clone()),
             complained: false,
             judged: false,
             expires: self.expires,
@@ -322,7 +326,7 @@ impl Ready {
         };
         let fifth = Fifth {
             bytes: message.bytes.to_vec(),
-            summary: parsed.summary(header),
+            summary: cx.words(|| parsed.summary(header)),
             ends: sa.seen,
             fresh: parsed.initial_contact(),
             iv: opened.next.clone(),
@@ -345,7 +349,10 @@ impl Ready {
         let mut chain = Chain::new();
         chain.notify(notices::AUTHENTICATION_FAILED, &[]);
         let told = informational::before_established(&self.keyed.isakmp, &fifth.iv, sa, cx, chain);
-        let last = told.map_or_else(|| Last::unanswered(&fifth.bytes), |t| Last::new(&fifth.bytes, t));
+        let last = told.map_or_else(
+            || Last::unanswered(fifth.bytes.as_slice()),
+            |t| Last::new(fifth.bytes.as_slice(), t),
+        );
         let refusal = refusal.meant(&self.keyed.chosen.connection.name);
         let ready = Self {
             last,
@@ -365,7 +372,7 @@ impl Ready {
         claim: Claim,
         certificate: Option<Proven>,
     ) -> Next {
-        sa.received(cx, fifth.bytes.len(), fifth.summary.clone());
+        sa.received(cx, fifth.bytes.len(), |_| fifth.summary.clone());
         // The peer behind a NAT has gone to the other port (RFC 3947 section 4).
         (sa.path.local, sa.path.remote) = fifth.ends;
         let Keyed {
@@ -413,10 +420,9 @@ impl Ready {
             peer: claim.peer.to_string(),
             proofs: Proofs::both(chosen.method(), certificate),
         };
-        let last = Last::new(&fifth.bytes, bytes.clone());
-        let summary = Plain::describe(sa, ExchangeType::V1_MAIN, 0, &chain);
+        let last = Last::new(fifth.bytes, bytes.clone());
         let state = Established::begin(sa, cx, parties, isakmp, chosen.abilities, last, fifth.fresh);
-        sa.send(cx, bytes, summary);
+        sa.send(cx, bytes, |sa| Plain::describe(sa, ExchangeType::V1_MAIN, 0, &chain));
         Ok(state)
     }
 

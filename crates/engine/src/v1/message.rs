@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use bytes::Bytes;
 use handfast_crypto::provider::CryptoError;
 use handfast_wire::describe::describe_v1;
 use handfast_wire::header::{ExchangeType, Flags, Header, PayloadType, Spi, Version};
@@ -381,8 +382,8 @@ fn header((spi_i, spi_r): (Spi, Spi), exchange: ExchangeType, message_id: u32) -
 pub(crate) struct Plain;
 
 impl Plain {
-    pub fn message(sa: &Sa, exchange: ExchangeType, message_id: u32, chain: &Chain) -> Vec<u8> {
-        Self::with((sa.spi_i, sa.spi_r), exchange, message_id, chain)
+    pub fn message(sa: &Sa, exchange: ExchangeType, message_id: u32, chain: &Chain) -> Bytes {
+        Self::with((sa.spi_i, sa.spi_r), exchange, message_id, chain).into()
     }
 
     pub fn with(cookies: (Spi, Spi), exchange: ExchangeType, message_id: u32, chain: &Chain) -> Vec<u8> {
@@ -404,8 +405,8 @@ pub(crate) fn seal(
     exchange: ExchangeType,
     message_id: u32,
     chain: &Chain,
-) -> Result<Vec<u8>, CryptoError> {
+) -> Result<Bytes, CryptoError> {
     let ciphertext = isakmp.encrypt(iv, chain.bytes().to_vec())?;
     let header = header((sa.spi_i, sa.spi_r), exchange, message_id);
-    Ok(v1::encrypted_message(header, chain.0.first(), &ciphertext))
+    Ok(v1::encrypted_message(header, chain.0.first(), &ciphertext).into())
 }

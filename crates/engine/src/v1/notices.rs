@@ -74,11 +74,9 @@ pub(crate) fn send_clear(sa: &mut Sa, cx: &mut Context, notify: NotifyType) {
     chain.notify(notify, &[]);
     let id = cx.rng.u32() | 1;
     let bytes = Plain::message(sa, ExchangeType::V1_INFORMATIONAL, id, &chain);
-    sa.send(
-        cx,
-        bytes,
-        Plain::describe(sa, ExchangeType::V1_INFORMATIONAL, id, &chain),
-    );
+    sa.send(cx, bytes, |sa| {
+        Plain::describe(sa, ExchangeType::V1_INFORMATIONAL, id, &chain)
+    });
 }
 
 /// What came while a message in the clear was due.

@@ -236,7 +236,7 @@ pub(crate) fn on_message(
         return Then::Wait(initiator);
     };
     this.heard(sa, cx);
-    sa.received(cx, message.bytes.len(), parsed.summary(message.header));
+    sa.received(cx, message.bytes.len(), |_| parsed.summary(message.header));
     let Initiator { wish, stage, .. } = *initiator;
     let Stage::Sent { ni, spi_in, fresh, .. } = stage else {
         return Then::Over(None);

@@ -327,7 +327,7 @@ pub(crate) fn on_message(
         return Then::Wait(responder);
     }
     this.heard(sa, cx);
-    sa.received(cx, message.bytes.len(), parsed.summary(message.header));
+    sa.received(cx, message.bytes.len(), |_| parsed.summary(message.header));
     this.finished(Finished::unanswered(id, message.bytes));
     finish(this, sa, cx, *responder);
     Then::Done

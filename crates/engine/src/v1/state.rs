@@ -105,17 +105,17 @@ pub(crate) struct Last {
 }
 
 impl Last {
-    pub fn new(received: &[u8], answer: impl Into<Datagrams>) -> Self {
+    pub fn new(received: impl Into<Vec<u8>>, answer: impl Into<Datagrams>) -> Self {
         Self {
-            received: received.to_vec(),
+            received: received.into(),
             answer: Some(answer.into()),
         }
     }
 
     /// There was nothing to answer.
-    pub fn unanswered(received: &[u8]) -> Self {
+    pub fn unanswered(received: impl Into<Vec<u8>>) -> Self {
         Self {
-            received: received.to_vec(),
+            received: received.into(),
             answer: None,
         }
     }

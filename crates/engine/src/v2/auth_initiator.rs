@@ -121,7 +121,9 @@ pub(super) fn request(from: Agreeing, sa: &mut Sa, cx: &mut Context, mut channel
     sa.record_attempt(cx, &connection, channel.suite.to_string());
     sa.offer(cx, asked.spi_in());
     let pending = Pending::new(bytes.clone(), cx.now, connection.retransmit);
-    sa.send(cx, bytes, describe_v2(envelope.header(), chain.first(), chain.bytes()));
+    sa.send(cx, bytes, |_| {
+        describe_v2(envelope.header(), chain.first(), chain.bytes())
+    });
     let (ni, nr, response) = (from.ni, from.nr, from.response);
     Ok(State::AuthSent(Box::new(AuthSent {
         connection,
@@ -184,7 +186,7 @@ impl AuthSent {
                 return Ok(State::AuthSent(self));
             }
         };
-        sa.received(cx, opened.size, describe_v2(header, opened.first, &opened.bytes));
+        sa.received(cx, opened.size, |_| describe_v2(header, opened.first, &opened.bytes));
         // From here on the octets come from whoever shares our keys, though not yet from a proven peer.
         let place = self.connection.place.clone();
         let parsed = match Parsed::read(opened.first, &opened.bytes) {
@@ -286,7 +288,9 @@ impl AuthSent {
             message_id: 2,
         };
         if let Ok(bytes) = self.channel.seal(&envelope, &chain) {
-            sa.send(cx, bytes, describe_v2(envelope.header(), chain.first(), chain.bytes()));
+            sa.send(cx, bytes, |_| {
+                describe_v2(envelope.header(), chain.first(), chain.bytes())
+            });
         }
     }
 

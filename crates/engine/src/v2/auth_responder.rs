@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use handfast_auth::Identity;
 use handfast_auth::certificate::Proven;
 use handfast_auth::v2::{self as auth_v2, ProofContext};
@@ -37,7 +38,7 @@ pub(crate) struct HalfOpen {
     pub ni: Vec<u8>,
     pub nr: Vec<u8>,
     pub request: Vec<u8>,
-    pub response: Vec<u8>,
+    pub response: Bytes,
     /// What the peer wants of signatures.
     pub wishes: Wishes,
     pub expires: Instant,
@@ -79,7 +80,7 @@ impl HalfOpen {
         };
         // Authenticated by SK_a: where this came from is where the peer is (it may have moved to port 4500).
         (sa.path.local, sa.path.remote) = sa.seen;
-        sa.received(cx, opened.size, describe_v2(header, opened.first, &opened.bytes));
+        sa.received(cx, opened.size, |_| describe_v2(header, opened.first, &opened.bytes));
         if cx.key_log {
             cx.out
                 .push_back(crate::Output::KeyLog(self.channel.key_log(sa.spi_i, sa.spi_r)));
@@ -171,7 +172,9 @@ impl HalfOpen {
         let envelope = response_envelope(sa);
         if let Ok(bytes) = self.channel.seal(&envelope, &chain) {
             sa.farewell(cx, request, &bytes);
-            sa.send(cx, bytes, describe_v2(envelope.header(), chain.first(), chain.bytes()));
+            sa.send(cx, bytes, |_| {
+                describe_v2(envelope.header(), chain.first(), chain.bytes())
+            });
         }
         refuse(why)
     }

@@ -299,8 +299,13 @@ impl Channel {
         let inbound = self.keyed(!self.initiator).ok()?;
         let plain = inbound.open(&mut packet, header_len, None).ok()?;
         let (padding, rest) = plain.split_last()?;
-        let inner = rest.get(..rest.len().checked_sub(usize::from(*padding))?)?;
-        Some(inner.to_vec())
+        let inner = rest.len().checked_sub(usize::from(*padding))?;
+        // In the place of what was before: header and IV.
+        let from = packet.len().checked_sub(sealed)? + inbound.iv_len();
+        let to = from.checked_add(inner).filter(|to| *to <= packet.len())?;
+        packet.copy_within(from..to, 0);
+        packet.truncate(inner);
+        Some(packet)
     }
 
     /// Octets of messages that are not whole yet.

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use bytes::Bytes;
 use handfast_plane::op::{ChildId, PlaneOp, SaInstall};
 use handfast_store::delta::SaDelta;
 use handfast_wire::describe::describe_v2;
@@ -213,7 +214,7 @@ impl Established {
                 local,
                 remote,
                 kind: TransmitKind::Keepalive,
-                bytes: vec![0xff],
+                bytes: Bytes::from_static(&[0xff]),
             });
         }
         if self.succession.is_forgotten(cx.now) {
@@ -367,7 +368,7 @@ impl Established {
         self.last_request.clone_from(&opened.datagram);
         self.follow_path(sa, cx);
         sa.asked = Some(sa.seen);
-        sa.received(cx, opened.size, describe_v2(header, opened.first, &opened.bytes));
+        sa.received(cx, opened.size, |_| describe_v2(header, opened.first, &opened.bytes));
         let envelope = self.envelope(sa, header.exchange, true, id);
         let parsed = match Parsed::read(opened.first, &opened.bytes) {
             Ok(parsed) => parsed,
@@ -413,7 +414,9 @@ impl Established {
         };
         self.next_in = envelope.message_id.saturating_add(1);
         self.last_response = Some(bytes.clone());
-        sa.answer(cx, bytes, describe_v2(envelope.header(), chain.first(), chain.bytes()));
+        sa.answer(cx, bytes, |_| {
+            describe_v2(envelope.header(), chain.first(), chain.bytes())
+        });
     }
 
     /// The SA ends with the last answer, which must survive it.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use handfast_crypto::provider::EphemeralKey;
 use handfast_crypto::transform::Group;
 use handfast_wire::describe::describe_v2;
@@ -48,7 +49,7 @@ pub(crate) struct InitSent {
     ni: Vec<u8>,
     cookie: Vec<u8>,
     restarts: u8,
-    request: Vec<u8>,
+    request: Bytes,
     pending: Pending,
     /// An error that anyone could have sent; it counts if nothing better comes before the next retransmission
     /// (RFC 7296 section 2.21.1).
@@ -62,7 +63,7 @@ pub(crate) struct Agreeing {
     pub suite: handfast_crypto::proposal::IkeSuite,
     pub ni: Vec<u8>,
     pub nr: Vec<u8>,
-    pub request: Vec<u8>,
+    pub request: Bytes,
     pub response: Vec<u8>,
     /// The peer can put fragments together.
     fragments: bool,
@@ -156,8 +157,8 @@ fn send(
         certificates::push_hashes(&mut chain, hashes);
     }
     let envelope = init_envelope(sa, false);
-    let bytes = v2::message(envelope.header(), &chain);
-    let summary = describe_v2(envelope.header(), chain.first(), chain.bytes());
+    let bytes = Bytes::from(v2::message(envelope.header(), &chain));
+    let summary = |_: &Sa| describe_v2(envelope.header(), chain.first(), chain.bytes());
     let pending = Pending::new(bytes.clone(), cx.now, connection.retransmit);
     sa.record_attempt(cx, &connection, String::new());
     sa.send(cx, bytes.clone(), summary);
@@ -250,7 +251,7 @@ impl InitSent {
             Ok(parsed) => parsed,
             Err(cause) => return Ok(State::InitSent(self.complain(Refusal::new(Party::Us, cause)))),
         };
-        let summary = describe_v2(header, header.next_payload, body);
+        let summary = |_: &Sa| describe_v2(header, header.next_payload, body);
         if let Some(cookie) = parsed.notify(NotifyType::COOKIE).map(|n| n.data.to_vec()) {
             sa.received(cx, message.bytes.len(), summary);
             return self.on_cookie(sa, cx, cookie);

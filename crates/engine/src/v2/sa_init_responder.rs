@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use handfast_auth::certificate::ikev2::SignatureHashes;
 use handfast_crypto::proposal::IkeSuite;
 use handfast_crypto::transform::Group;
@@ -152,7 +153,7 @@ pub(crate) fn read(
         fragment_size: (connection.fragment_size)
             .filter(|_| parsed.notify(NotifyType::IKEV2_FRAGMENTATION_SUPPORTED).is_some()),
         request: message.bytes.to_vec(),
-        summary: describe_v2(message.header, message.header.next_payload, body),
+        summary: cx.words(|| describe_v2(message.header, message.header.next_payload, body)),
     })
 }
 
@@ -185,7 +186,7 @@ pub(crate) struct Responding {
 
 /// Takes the peer on.
 pub(crate) fn accept(sa: &mut Sa, cx: &mut Context, first: FirstMessage) -> State {
-    sa.received(cx, first.request.len(), first.summary.clone());
+    sa.received(cx, first.request.len(), |_| first.summary.clone());
     let sources: Vec<&[u8]> = first.nat_sources.iter().map(Vec::as_slice).collect();
     // The initiator computed its hashes before our SPI existed.
     sa.path.detect(
@@ -254,7 +255,7 @@ impl Responding {
         let room = (2 * first.request.len()).saturating_sub(HEADER_LEN + chain.bytes().len());
         certificates::push_requests(&mut chain, first.requests.connections.iter(), room);
         let envelope = init_envelope(sa, true);
-        let response = v2::message(envelope.header(), &chain);
+        let response = Bytes::from(v2::message(envelope.header(), &chain));
         // To an address not yet proven, never more than twice what it sent.
         if response.len() > 2 * first.request.len() {
             let text = format!(
@@ -264,8 +265,9 @@ impl Responding {
             );
             return refuse(Refusal::new(Party::Us, Cause::Syntax(text)));
         }
-        let summary = describe_v2(envelope.header(), chain.first(), chain.bytes());
-        sa.send(cx, response.clone(), summary);
+        sa.send(cx, response.clone(), |_| {
+            describe_v2(envelope.header(), chain.first(), chain.bytes())
+        });
         Ok(State::HalfOpen(Box::new(HalfOpen {
             channel,
             ni: first.ni,

@@ -131,7 +131,9 @@ impl Established {
         };
         self.next_out = next;
         let pending = Pending::new(bytes.clone(), cx.now, self.parties.connection.retransmit);
-        sa.send(cx, bytes, describe_v2(envelope.header(), chain.first(), chain.bytes()));
+        sa.send(cx, bytes, |_| {
+            describe_v2(envelope.header(), chain.first(), chain.bytes())
+        });
         self.turn = Turn::Waiting(Box::new(Outstanding { sent, id, pending }));
         Ok(State::Established(self))
     }
@@ -168,8 +170,9 @@ impl Established {
         };
         self.last_heard = cx.now;
         self.follow_path(sa, cx);
-        let summary = describe_v2(message.header, opened.first, &opened.bytes);
-        sa.received(cx, opened.size, summary);
+        sa.received(cx, opened.size, |_| {
+            describe_v2(message.header, opened.first, &opened.bytes)
+        });
         let Turn::Waiting(outstanding) = std::mem::replace(&mut self.turn, Turn::Idle) else {
             return Ok(State::Established(self));
         };

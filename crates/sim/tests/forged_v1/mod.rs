@@ -52,7 +52,7 @@ impl Play {
         let mut world = world_with(seed, |_, c| v1(c, esp));
         up(&mut world);
         world.run(Duration::from_secs(1));
-        let wire = world.network.sent.iter().map(|t| t.bytes.as_slice());
+        let wire = world.network.sent.iter().map(|t| &t.bytes[..]);
         let forger = ForgerV1::new(&world.hosts[0], wire).unwrap();
         let spi_in = world.hosts[1].inbound.values().next().unwrap().spi;
         let id = 0x1000;
@@ -78,7 +78,7 @@ impl Play {
         self.world.run(Duration::from_millis(50));
         self.world.network.faults.cut = false;
         let sent = self.world.network.sent[before..].iter();
-        sent.filter(|t| t.local == at(1)).map(|t| t.bytes.clone()).collect()
+        sent.filter(|t| t.local == at(1)).map(|t| t.bytes.to_vec()).collect()
     }
 
     /// A message that is refused: one protected informational answer, the same for the same octets, silence for others.
