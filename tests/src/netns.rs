@@ -135,6 +135,12 @@ impl Lab {
             space.ip(&["link", "set", end, "gso_max_segs", "1"]);
             space.ip(&["link", "set", end, "up"]);
         }
+        // The end that was up first drops what it is given until the kernel has seen to it that the other end is up, too.
+        for (space, end) in [(a, &a_end), (b, &b_end)] {
+            until("the wire carries", LIMIT, || {
+                space.ip(&["-o", "link", "show", "dev", end]).contains("state UP")
+            });
+        }
         for (space, end, addresses) in [(a, a_end, a_addresses), (b, b_end, b_addresses)] {
             for address in addresses {
                 space.address(address, &end);

@@ -101,9 +101,20 @@ impl Namespace {
             std::fs::write(format!("/proc/sys/net/ipv6/conf/{name}/accept_dad"), "0").unwrap();
             ip(&format!("link set {name} up"));
         };
+        // The end that was up first drops what it is given until the kernel has seen to it that the other end is up, too.
+        let carries = |name: &str| {
+            let start = Instant::now();
+            while !ip(&format!("-o link show dev {name}")).contains("state UP") {
+                assert!(start.elapsed() < Duration::from_secs(10), "{name} carries nothing");
+            }
+        };
         up(here);
         let there = there.to_owned();
-        self.run(move || up(&there));
+        self.run(move || {
+            up(&there);
+            carries(&there);
+        });
+        carries(here);
     }
 }
 
