@@ -8,6 +8,7 @@ use handfast_wire::v1::Message;
 use crate::endpoint::Engine;
 use crate::output::{Transmit, TransmitKind};
 use crate::path::Path;
+use crate::v1::first_message::{self, FirstMessage};
 use crate::v1::fragment::fragment;
 use crate::v1::notices::{self, Rejected};
 use crate::v1::{aggressive_responder, main_responder};
@@ -122,21 +123,23 @@ impl Engine {
         }
         let ends = (local, remote);
         if header.exchange == ExchangeType::V1_MAIN {
-            match main_responder::read(&self.cx, ends, message) {
-                Ok(first) => {
-                    let slot = self.admit_v1(local, remote, header.spi_i)?;
-                    self.step(slot, |_, sa, cx| Ok(main_responder::accept(sa, cx, first).into()));
-                }
-                Err(rejected) => self.reject_v1(ends, message, *rejected),
-            }
+            self.judge_v1::<main_responder::FirstMessage>(ends, message)
         } else {
-            match aggressive_responder::read(&self.cx, ends, message) {
-                Ok(first) => {
-                    let slot = self.admit_v1(local, remote, header.spi_i)?;
-                    self.step(slot, |_, sa, cx| Ok(aggressive_responder::accept(sa, cx, first).into()));
-                }
-                Err(rejected) => self.reject_v1(ends, message, *rejected),
+            self.judge_v1::<aggressive_responder::FirstMessage>(ends, message)
+        }
+    }
+
+    fn judge_v1<F: FirstMessage>(
+        &mut self,
+        ends: (SocketAddr, SocketAddr),
+        message: &Message<'_>,
+    ) -> Result<(), &'static str> {
+        match first_message::read::<F>(&self.cx, ends, message) {
+            Ok(first) => {
+                let slot = self.admit_v1(ends.0, ends.1, message.header.spi_i)?;
+                self.step(slot, |_, sa, cx| Ok(first_message::accept(sa, cx, first).into()));
             }
+            Err(rejected) => self.reject_v1(ends, message, *rejected),
         }
         Ok(())
     }

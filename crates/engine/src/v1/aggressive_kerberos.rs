@@ -6,25 +6,20 @@
 //! HDR*, HASH_I                   ->
 //! ```
 
-use std::net::SocketAddr;
-
 use handfast_auth::identity::Identity;
-use handfast_auth::kerberos::{GssAnswer, GssError, GssQuestion, Progress, Role};
-use handfast_wire::numbers::v1::AuthMethod;
+use handfast_auth::kerberos::{GssAnswer, GssError, GssQuestion, Progress};
 use handfast_wire::v1::Message;
 
 use crate::context::{Asker, Context};
-use crate::event::Event;
 use crate::input::Answer;
 use crate::output::{Question, Ticket};
-use crate::policy::Method;
 use crate::refusal::Refusal;
 use crate::time::Instant;
 use crate::v1::aggressive::{self, Second};
-use crate::v1::aggressive_responder::{self, FirstMessage, Reply};
+use crate::v1::aggressive_responder::Reply;
 use crate::v1::auth::{self, Ours};
 use crate::v1::message::Parsed;
-use crate::v1::state::{Keyed, Next, Sa, State, gone, refuse};
+use crate::v1::state::{Keyed, Next, Sa, State, refuse};
 use crate::v1::{HALF_OPEN, kerberos, notices};
 
 /// Initiator: message 2's token is being taken in.
@@ -105,59 +100,6 @@ fn too_many_rounds(sa: &mut Sa, cx: &mut Context, keyed: &Keyed) -> Next {
     let text = "the context needs more than one token each way, for which only main mode has room";
     let connection = &keyed.chosen.connection;
     refuse(kerberos::trouble(connection, text).meant(&connection.name))
-}
-
-/// Responder: whether there are credentials is being found out.
-pub(crate) struct Readying {
-    first: FirstMessage,
-    ends: (SocketAddr, SocketAddr),
-    ticket: Ticket,
-    pub expires: Instant,
-}
-
-/// Responder: before Kerberos is taken, is there a keytab?
-pub(super) fn ready(sa: &Sa, cx: &mut Context, first: FirstMessage) -> State {
-    let Some(gss) = &first.chosen.kerberos else {
-        return gone("no Kerberos");
-    };
-    let question = GssQuestion::ready(&gss.policy().local, Role::Responder);
-    State::AggressiveReadying(Box::new(Readying {
-        ends: (sa.path.local, sa.path.remote),
-        ticket: cx.ask(Asker::Sa(sa.slot), Question::Gss(Box::new(question))),
-        expires: cx.now + HALF_OPEN,
-        first,
-    }))
-}
-
-impl Readying {
-    pub fn on_answer(self: Box<Self>, sa: &mut Sa, cx: &mut Context, ticket: Ticket, answer: Answer) -> Next {
-        let (true, Answer::Gss(GssAnswer::Ready(ready))) = (ticket == self.ticket, answer) else {
-            return Ok(State::AggressiveReadying(self));
-        };
-        let Self { first, ends, .. } = *self;
-        let Err(e) = ready else {
-            return Ok(aggressive_responder::agree(sa, cx, first));
-        };
-        let connection = first.chosen.connection.clone();
-        cx.event(Event::MethodUnavailable {
-            sa: sa.id,
-            connection: connection.name.clone(),
-            method: Method::Kerberos,
-            why: e.to_string(),
-        });
-        let fallback = connection.auth.kerberos.as_ref().is_some_and(|k| k.fallback);
-        let message = Message::parse(&first.request).ok().filter(|_| fallback);
-        let other = message.and_then(|message| {
-            aggressive_responder::read_without(cx, ends, &message, &[AuthMethod::GSS_KERBEROS]).ok()
-        });
-        match other {
-            Some(other) => Ok(aggressive_responder::agree(sa, cx, other)),
-            None => {
-                notices::send_clear(sa, cx, notices::NO_PROPOSAL_CHOSEN);
-                refuse(kerberos::refused(&connection, &e).meant(&connection.name))
-            }
-        }
-    }
 }
 
 /// Responder: the initiator's token is being taken in.

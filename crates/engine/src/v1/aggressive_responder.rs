@@ -22,19 +22,19 @@ use crate::time::Instant;
 use crate::v1::auth::{self, Exchanged as Publics, Making, Ours, Signature, Verdict};
 use crate::v1::certificates;
 use crate::v1::established::Established;
+use crate::v1::first_message::{self, Readying};
 use crate::v1::isakmp::Iv;
-use crate::v1::kerberos::{self, Gss};
-use crate::v1::main_initiator::asked_by;
+use crate::v1::kerberos;
 use crate::v1::message::{Chain, Parsed, Plain};
 use crate::v1::notices::{self, Rejected};
 use crate::v1::proposals::Usable;
 use crate::v1::state::{Chosen, Keyed, Last, Next, Parties, Sa, State, gone, refuse};
-use crate::v1::vendor::{self, Abilities};
-use crate::v1::{HALF_OPEN, aggressive_kerberos, informational, nat, proposals};
+use crate::v1::vendor;
+use crate::v1::{HALF_OPEN, aggressive_kerberos, informational, nat};
 
 /// A first message that we can answer.
 pub(crate) struct FirstMessage {
-    pub chosen: Chosen,
+    chosen: Chosen,
     answer: Vec<u8>,
     gxi: Vec<u8>,
     ni: Vec<u8>,
@@ -42,7 +42,7 @@ pub(crate) struct FirstMessage {
     peer: Identity,
     /// GSSi, if Kerberos is the way.
     token: Option<Vec<u8>>,
-    pub request: Vec<u8>,
+    request: Vec<u8>,
     summary: String,
 }
 
@@ -119,104 +119,79 @@ fn nobody(cx: &Context, (local, remote): (SocketAddr, SocketAddr), peer: &Identi
     })
 }
 
-/// Judges a first message without keeping anything.
-pub(crate) fn read(
-    cx: &Context,
-    ends: (SocketAddr, SocketAddr),
-    message: &Message<'_>,
-) -> Result<FirstMessage, Box<Rejected>> {
-    read_without(cx, ends, message, &[])
-}
+impl first_message::FirstMessage for FirstMessage {
+    fn read(
+        cx: &Context,
+        (local, remote): (SocketAddr, SocketAddr),
+        message: &Message<'_>,
+        without: &[AuthMethod],
+    ) -> Result<Self, Box<Rejected>> {
+        let parsed = Parsed::clear(message).map_err(notices::malformed)?;
+        let offer = parsed.sa().map_err(notices::malformed)?;
+        let gxi = parsed.ke().map_err(notices::malformed)?.to_vec();
+        let ni = parsed.nonce().map_err(notices::malformed)?.to_vec();
+        let id = parsed.id().map_err(notices::malformed)?;
+        let peer = Identity::from_wire(id.kind, id.data);
+        let mut candidates: Vec<&Arc<Connection>> =
+            choose::by_identity(&cx.policy, 1, (local.ip(), remote.ip()), &peer, None).collect();
+        let Some(first) = candidates.first().copied() else {
+            return Err(nobody(cx, (local, remote), &peer));
+        };
+        candidates.retain(|c| c.aggressive);
+        let Some(asking) = candidates.first() else {
+            let refusal = Refusal::new(Party::Us, Cause::Mode("aggressive mode is not asked for here".into()))
+                .offered(vec![format!("aggressive mode, as {peer}")])
+                .acceptable(vec!["main mode, or aggressive = true in this connection".into()])
+                .look_at(first.place.of(&["aggressive"]))
+                .meant(&first.name);
+            return Err(Box::new(Rejected {
+                refusal,
+                notify: notices::NO_PROPOSAL_CHOSEN,
+            }));
+        };
+        let usable = Usable {
+            public_len: Some(gxi.len()),
+            announced: parsed.knows_kerberos(),
+            // Kerberos begins with a token.
+            without: match parsed.gss() {
+                Ok(_) => without,
+                Err(_) => &[AuthMethod::GSS_KERBEROS],
+            },
+        };
+        let (mut chosen, answer) = first_message::choose(&parsed, &offer, &candidates, &usable, asking)?;
+        let token = chosen.kerberos.as_mut().and_then(|gss| gss.receive(&parsed));
+        Ok(Self {
+            token,
+            chosen,
+            answer,
+            gxi,
+            ni,
+            id: id.body.to_vec(),
+            peer,
+            request: message.bytes.to_vec(),
+            summary: cx.words(|| parsed.summary(message.header)),
+        })
+    }
 
-/// The same, where some ways of authentication cannot be used now.
-pub(super) fn read_without(
-    cx: &Context,
-    (local, remote): (SocketAddr, SocketAddr),
-    message: &Message<'_>,
-    without: &[AuthMethod],
-) -> Result<FirstMessage, Box<Rejected>> {
-    let parsed = Parsed::clear(message).map_err(notices::malformed)?;
-    let offer = parsed.sa().map_err(notices::malformed)?;
-    let gxi = parsed.ke().map_err(notices::malformed)?.to_vec();
-    let ni = parsed.nonce().map_err(notices::malformed)?.to_vec();
-    let id = parsed.id().map_err(notices::malformed)?;
-    let peer = Identity::from_wire(id.kind, id.data);
-    let candidates: Vec<&Arc<Connection>> =
-        choose::by_identity(&cx.policy, 1, (local.ip(), remote.ip()), &peer, None).collect();
-    let Some(first) = candidates.first() else {
-        return Err(nobody(cx, (local, remote), &peer));
-    };
-    let Some(asking) = candidates.iter().find(|c| c.aggressive) else {
-        let refusal = Refusal::new(Party::Us, Cause::Mode("aggressive mode is not asked for here".into()))
-            .offered(vec![format!("aggressive mode, as {peer}")])
-            .acceptable(vec!["main mode, or aggressive = true in this connection".into()])
-            .look_at(first.place.of(&["aggressive"]))
-            .meant(&first.name);
-        return Err(Box::new(Rejected {
-            refusal,
-            notify: notices::NO_PROPOSAL_CHOSEN,
-        }));
-    };
-    let usable = Usable {
-        public_len: Some(gxi.len()),
-        announced: parsed.knows_kerberos(),
-        // Kerberos begins with a token.
-        without: match parsed.gss() {
-            Ok(_) => without,
-            Err(_) => &[AuthMethod::GSS_KERBEROS],
-        },
-    };
-    let chosen = candidates
-        .iter()
-        .filter(|c| c.aggressive)
-        .find_map(|c| proposals::choose_phase_one(&offer, c, &usable).map(|choice| (choice, *c)));
-    let Some((choice, connection)) = chosen else {
-        let acceptable = candidates.iter().flat_map(|c| proposals::names(c)).collect();
-        return Err(notices::no_proposal(
-            proposals::describe(&offer, usable.announced),
-            acceptable,
-            asking,
-        ));
-    };
-    let mut abilities = Abilities::default();
-    parsed.vendor_ids().for_each(|id| abilities.learn(id));
-    let mut kerberos = match choice.way {
-        AuthMethod::GSS_KERBEROS => Gss::new(connection, &parsed).map(Box::new),
-        _ => None,
-    };
-    let token = kerberos.as_mut().and_then(|gss| gss.receive(&parsed));
-    Ok(FirstMessage {
-        token,
-        chosen: Chosen {
-            connection: connection.clone(),
-            suite: choice.suite,
-            sai_b: parsed.sa_body().to_vec(),
-            way: choice.way,
-            abilities,
-            wishes: asked_by(&parsed),
-            kerberos,
-        },
-        answer: choice.answer,
-        gxi,
-        ni,
-        id: id.body.to_vec(),
-        peer,
-        request: message.bytes.to_vec(),
-        summary: cx.words(|| parsed.summary(message.header)),
-    })
-}
+    fn chosen(&self) -> &Chosen {
+        &self.chosen
+    }
 
-/// Takes the peer on.
-pub(crate) fn accept(sa: &mut Sa, cx: &mut Context, first: FirstMessage) -> State {
-    sa.received(cx, first.request.len(), |_| first.summary.clone());
-    match first.chosen.way {
-        AuthMethod::GSS_KERBEROS => aggressive_kerberos::ready(sa, cx, first),
-        _ => agree(sa, cx, first),
+    fn request(&self) -> (&[u8], &str) {
+        (&self.request, &self.summary)
+    }
+
+    fn go_on(self, sa: &mut Sa, cx: &mut Context) -> State {
+        agree(sa, cx, self)
+    }
+
+    fn wait(readying: Box<Readying<Self>>) -> State {
+        State::AggressiveReadying(readying)
     }
 }
 
 /// Asks for our public value and the shared secret.
-pub(super) fn agree(sa: &Sa, cx: &mut Context, first: FirstMessage) -> State {
+fn agree(sa: &Sa, cx: &mut Context, first: FirstMessage) -> State {
     let question = Question::Respond {
         group: first.chosen.suite.group,
         peer: first.gxi.clone(),

@@ -1,16 +1,12 @@
 //! Main mode with Kerberos as responder.
 
-use std::net::SocketAddr;
-
 use handfast_auth::identity::Identity;
-use handfast_auth::kerberos::{GssAnswer, GssError, GssQuestion, Progress, Role};
+use handfast_auth::kerberos::{GssAnswer, GssError, GssQuestion, Progress};
 use handfast_wire::header::ExchangeType;
-use handfast_wire::numbers::v1::AuthMethod;
 use handfast_wire::v1::Message;
 
 use crate::context::{Asker, Context};
 use crate::endpoint::choose;
-use crate::event::Event;
 use crate::input::Answer;
 use crate::output::{Question, Ticket};
 use crate::policy::Method;
@@ -20,63 +16,9 @@ use crate::v1::auth::Claim;
 use crate::v1::established::Established;
 use crate::v1::isakmp::Iv;
 use crate::v1::kerberos::{self, Part};
-use crate::v1::main_responder::{self, FirstMessage};
 use crate::v1::message::{Chain, Parsed, Plain, seal};
 use crate::v1::state::{Keyed, Last, Next, Parties, Sa, State, refuse};
-use crate::v1::{HALF_OPEN, auth, informational, nat, notices, proposals};
-
-/// Whether there are credentials is being found out.
-pub(crate) struct Readying {
-    first: FirstMessage,
-    ends: (SocketAddr, SocketAddr),
-    ticket: Ticket,
-    pub expires: Instant,
-}
-
-/// Before Kerberos is taken: is there a keytab?
-pub(super) fn ready(sa: &Sa, cx: &mut Context, first: FirstMessage) -> State {
-    let Some(gss) = &first.chosen.kerberos else {
-        return crate::v1::state::gone("no Kerberos");
-    };
-    let question = GssQuestion::ready(&gss.policy().local, Role::Responder);
-    State::KerberosReadying(Box::new(Readying {
-        ends: (sa.path.local, sa.path.remote),
-        ticket: cx.ask(Asker::Sa(sa.slot), Question::Gss(Box::new(question))),
-        expires: cx.now + HALF_OPEN,
-        first,
-    }))
-}
-
-impl Readying {
-    pub fn on_answer(self: Box<Self>, sa: &mut Sa, cx: &mut Context, ticket: Ticket, answer: Answer) -> Next {
-        let (true, Answer::Gss(GssAnswer::Ready(ready))) = (ticket == self.ticket, answer) else {
-            return Ok(State::KerberosReadying(self));
-        };
-        let Self { first, ends, .. } = *self;
-        let Err(e) = ready else {
-            return Ok(main_responder::answer(sa, cx, first));
-        };
-        let connection = first.chosen.connection.clone();
-        cx.event(Event::MethodUnavailable {
-            sa: sa.id,
-            connection: connection.name.clone(),
-            method: Method::Kerberos,
-            why: e.to_string(),
-        });
-        let fallback = connection.auth.kerberos.as_ref().is_some_and(|k| k.fallback);
-        let other = Message::parse(&first.request)
-            .ok()
-            .filter(|_| fallback)
-            .and_then(|message| main_responder::read_without(cx, ends, &message, &[AuthMethod::GSS_KERBEROS]).ok());
-        match other {
-            Some(other) => Ok(main_responder::answer(sa, cx, other)),
-            None => {
-                notices::send_clear(sa, cx, notices::NO_PROPOSAL_CHOSEN);
-                refuse(kerberos::refused(&connection, &e).meant(&connection.name))
-            }
-        }
-    }
-}
+use crate::v1::{auth, informational, nat, notices, proposals};
 
 /// The initiator's first token is being taken in.
 pub(crate) struct Accepting {

@@ -21,21 +21,20 @@ use crate::time::Instant;
 use crate::v1::auth::{self, Claim, Exchanged as Publics, Making, Ours, Signature, Verdict};
 use crate::v1::certificates;
 use crate::v1::established::Established;
+use crate::v1::first_message::{self, Readying};
 use crate::v1::isakmp::Iv;
-use crate::v1::kerberos::Gss;
-use crate::v1::main_initiator::asked_by;
 use crate::v1::message::{Chain, Parsed, Plain, seal};
 use crate::v1::notices::{self, Rejected};
 use crate::v1::proposals::Usable;
 use crate::v1::state::{Chosen, Keyed, Last, Next, Parties, Sa, State, gone, refuse};
-use crate::v1::vendor::{self, Abilities};
-use crate::v1::{HALF_OPEN, informational, kerberos_responder, nat, proposals};
+use crate::v1::vendor;
+use crate::v1::{HALF_OPEN, informational, kerberos_responder, nat};
 
 /// A first message that we can answer.
 pub(crate) struct FirstMessage {
-    pub chosen: Chosen,
+    chosen: Chosen,
     answer: Vec<u8>,
-    pub request: Vec<u8>,
+    request: Vec<u8>,
     summary: String,
 }
 
@@ -97,76 +96,52 @@ struct Fifth {
     iv: Iv,
 }
 
-/// Judges a first message without keeping anything.
-pub(crate) fn read(
-    cx: &Context,
-    ends: (SocketAddr, SocketAddr),
-    message: &Message<'_>,
-) -> Result<FirstMessage, Box<Rejected>> {
-    read_without(cx, ends, message, &[])
-}
+impl first_message::FirstMessage for FirstMessage {
+    fn read(
+        cx: &Context,
+        (local, remote): (SocketAddr, SocketAddr),
+        message: &Message<'_>,
+        without: &[AuthMethod],
+    ) -> Result<Self, Box<Rejected>> {
+        let parsed = Parsed::clear(message).map_err(notices::malformed)?;
+        let offer = parsed.sa().map_err(notices::malformed)?;
+        let candidates: Vec<&Arc<Connection>> = choose::by_address(&cx.policy, 1, (local.ip(), remote.ip())).collect();
+        let Some(first) = candidates.first() else {
+            return Err(notices::no_connection(cx, local, remote));
+        };
+        let usable = Usable {
+            announced: parsed.knows_kerberos(),
+            without,
+            public_len: None,
+        };
+        let (chosen, answer) = first_message::choose(&parsed, &offer, &candidates, &usable, first)?;
+        Ok(Self {
+            chosen,
+            answer,
+            request: message.bytes.to_vec(),
+            summary: cx.words(|| parsed.summary(message.header)),
+        })
+    }
 
-/// The same, where some ways of authentication cannot be used now.
-pub(super) fn read_without(
-    cx: &Context,
-    (local, remote): (SocketAddr, SocketAddr),
-    message: &Message<'_>,
-    without: &[AuthMethod],
-) -> Result<FirstMessage, Box<Rejected>> {
-    let parsed = Parsed::clear(message).map_err(notices::malformed)?;
-    let offer = parsed.sa().map_err(notices::malformed)?;
-    let candidates: Vec<&Arc<Connection>> = choose::by_address(&cx.policy, 1, (local.ip(), remote.ip())).collect();
-    let Some(first) = candidates.first() else {
-        return Err(notices::no_connection(cx, local, remote));
-    };
-    let usable = Usable {
-        announced: parsed.knows_kerberos(),
-        without,
-        public_len: None,
-    };
-    let chosen = candidates
-        .iter()
-        .find_map(|c| proposals::choose_phase_one(&offer, c, &usable).map(|choice| (choice, *c)));
-    let Some((choice, connection)) = chosen else {
-        let acceptable = candidates.iter().flat_map(|c| proposals::names(c)).collect();
-        return Err(notices::no_proposal(
-            proposals::describe(&offer, usable.announced),
-            acceptable,
-            first,
-        ));
-    };
-    let mut abilities = Abilities::default();
-    parsed.vendor_ids().for_each(|id| abilities.learn(id));
-    Ok(FirstMessage {
-        chosen: Chosen {
-            connection: connection.clone(),
-            suite: choice.suite,
-            sai_b: parsed.sa_body().to_vec(),
-            way: choice.way,
-            abilities,
-            wishes: asked_by(&parsed),
-            kerberos: match choice.way {
-                AuthMethod::GSS_KERBEROS => Gss::new(connection, &parsed).map(Box::new),
-                _ => None,
-            },
-        },
-        answer: choice.answer,
-        request: message.bytes.to_vec(),
-        summary: cx.words(|| parsed.summary(message.header)),
-    })
-}
+    fn chosen(&self) -> &Chosen {
+        &self.chosen
+    }
 
-/// Takes the peer on: answers with the one proposal that was chosen.
-pub(crate) fn accept(sa: &mut Sa, cx: &mut Context, first: FirstMessage) -> State {
-    sa.received(cx, first.request.len(), |_| first.summary.clone());
-    match first.chosen.way {
-        AuthMethod::GSS_KERBEROS => kerberos_responder::ready(sa, cx, first),
-        _ => answer(sa, cx, first),
+    fn request(&self) -> (&[u8], &str) {
+        (&self.request, &self.summary)
+    }
+
+    fn go_on(self, sa: &mut Sa, cx: &mut Context) -> State {
+        answer(sa, cx, self)
+    }
+
+    fn wait(readying: Box<Readying<Self>>) -> State {
+        State::KerberosReadying(readying)
     }
 }
 
 /// Message 2.
-pub(super) fn answer(sa: &mut Sa, cx: &mut Context, first: FirstMessage) -> State {
+fn answer(sa: &mut Sa, cx: &mut Context, first: FirstMessage) -> State {
     let mut chain = Chain::new();
     chain.sa(&first.answer);
     let abilities = first.chosen.abilities;

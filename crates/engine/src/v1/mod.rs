@@ -10,6 +10,7 @@ pub(crate) mod dpd;
 pub(crate) mod established;
 pub(crate) mod estate;
 pub(crate) mod exchanges;
+pub(crate) mod first_message;
 pub(crate) mod fragment;
 pub(crate) mod informational;
 mod inheritance;

@@ -36,6 +36,7 @@ use crate::time::Instant;
 use crate::v1::auth::Exchanged;
 use crate::v1::certificates::Wishes;
 use crate::v1::established::Established;
+use crate::v1::first_message::Readying;
 use crate::v1::fragment::Cut;
 use crate::v1::isakmp::Isakmp;
 use crate::v1::kerberos::Gss;
@@ -65,12 +66,12 @@ pub(crate) enum State {
     MainReadyJudging(Box<main_responder::Judging>),
     MainReadySigning(Box<main_responder::Signing>),
     AggressiveStepping(Box<aggressive_kerberos::Stepping>),
-    AggressiveReadying(Box<aggressive_kerberos::Readying>),
+    AggressiveReadying(Box<Readying<aggressive_responder::FirstMessage>>),
     AggressiveAccepting(Box<aggressive_kerberos::Accepting>),
     KerberosPreparing(kerberos_initiator::Preparing),
     KerberosStepping(Box<kerberos_initiator::Stepping>),
     KerberosProving(Box<kerberos_initiator::Proving>),
-    KerberosReadying(Box<kerberos_responder::Readying>),
+    KerberosReadying(Box<Readying<main_responder::FirstMessage>>),
     KerberosAccepting(Box<kerberos_responder::Accepting>),
     KerberosReady(Box<kerberos_responder::Ready>),
     KerberosReadyStepping(Box<kerberos_responder::Stepping>),
