@@ -158,6 +158,7 @@ fn responder() -> Connection {
         remote_id: parsed::<IdentityPattern>("*.test"),
         children: vec![Arc::new(child)],
         liveness: Duration::ZERO,
+        lifetime: Duration::ZERO,
         ..base
     }
 }

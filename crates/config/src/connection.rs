@@ -12,7 +12,7 @@ use handfast_engine::policy::{
 use crate::certificates::Own;
 use crate::section::{Reader, Section};
 use crate::units::{SPAN, Span};
-use crate::{algorithms, auth, children, ends, kerberos};
+use crate::{algorithms, auth, children, ends, kerberos, lifetime};
 
 /// A connection and where it is written.
 pub(crate) struct Read {
@@ -66,6 +66,8 @@ pub(crate) fn read(name: &str, at: usize, mut s: Section<'_, '_>, reader: &mut R
     let udp = s.word(reader, "udp_encapsulation", &udp);
     let liveness = span(&mut s, reader, "liveness").unwrap_or(Duration::from_secs(30));
     let rekey = span(&mut s, reader, "ike_rekey").unwrap_or(IKE_REKEY);
+    let lifetime = span(&mut s, reader, "ike_lifetime").unwrap_or_else(|| lifetime::after(rekey));
+    lifetime::check_ike(reader, name, &s, rekey, lifetime);
     let keepalive = span(&mut s, reader, "keepalive").unwrap_or(Duration::from_secs(20));
     let retransmit = retransmit(&mut s, reader);
     let fragment_size = fragment_size(&mut s, reader);
@@ -135,6 +137,7 @@ pub(crate) fn read(name: &str, at: usize, mut s: Section<'_, '_>, reader: &mut R
         retransmit,
         liveness,
         rekey,
+        lifetime,
         keepalive,
         fragment_size,
     };

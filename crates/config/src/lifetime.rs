@@ -1,4 +1,4 @@
-//! The keys that say how long a child SA may be used and what it may carry.
+//! The keys that say how long an SA may be used, and what a child SA may carry.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ const OFF: u64 = u64::MAX;
 /// What an SA carries at least before it is replaced: fewer and it does nothing but that.
 const LEAST_BYTES: u64 = 64 << 10;
 const LEAST_PACKETS: u64 = 64;
-/// How much older than `rekey` a child may at least become: two attempts to replace it may fail.
+/// How much older than `rekey` an SA may at least become: two attempts to replace it may fail.
 const GRACE: Duration = Duration::from_secs(120);
 
 /// What one table says.
@@ -54,14 +54,9 @@ impl Ends {
         }
     }
 
-    /// The age at which a child ends; by itself a tenth later than it is replaced.
+    /// The age at which a child ends.
     pub fn lifetime(&self, rekey: Duration) -> Duration {
-        let by_itself = if rekey.is_zero() {
-            Duration::ZERO
-        } else {
-            rekey + (rekey / 10).max(GRACE)
-        };
-        self.lifetime.unwrap_or(by_itself)
+        self.lifetime.unwrap_or_else(|| after(rekey))
     }
 
     /// What a child may carry; the hard limits by themselves a quarter above the soft ones.
@@ -77,6 +72,28 @@ impl Ends {
         };
         Limits { soft, hard }
     }
+}
+
+/// The age at which an SA ends by itself: a tenth later than it is replaced.
+pub(crate) fn after(rekey: Duration) -> Duration {
+    if rekey.is_zero() {
+        Duration::ZERO
+    } else {
+        rekey + (rekey / 10).max(GRACE)
+    }
+}
+
+/// Whether a connection's IKE SA is replaced before it ends.
+pub(crate) fn check_ike(reader: &mut Reader<'_>, name: &str, s: &Section<'_, '_>, rekey: Duration, lifetime: Duration) {
+    if !rekey.is_zero() && !lifetime.is_zero() && lifetime <= rekey {
+        not_more(reader, name, s, "ike_lifetime", "ike_rekey");
+    }
+}
+
+fn not_more(reader: &mut Reader<'_>, full: &str, s: &Section<'_, '_>, hard: &str, soft: &str) {
+    let message = format!("{hard} of {full} is not more than its {soft}");
+    let hint = format!("without {hard} it follows from {soft}");
+    reader.error(s.at_of(hard), message, &format!("a larger {hard}"), &hint);
 }
 
 /// Whether a child called `full` is replaced before it ends.
@@ -98,9 +115,7 @@ pub(crate) fn check(reader: &mut Reader<'_>, full: &str, s: &Section<'_, '_>, po
     ];
     for (hard, soft, wrong) in pairs {
         if wrong {
-            let message = format!("{hard} of {full} is not more than its {soft}");
-            let hint = format!("without {hard} it follows from {soft}");
-            reader.error(s.at_of(hard), message, &format!("a larger {hard}"), &hint);
+            not_more(reader, full, s, hard, soft);
         }
     }
 }

@@ -279,6 +279,8 @@ pub struct Connection {
     pub liveness: Duration,
     /// Age at which the IKE SA is replaced by a fresh one (up to a quarter earlier, by chance); zero for never.
     pub rekey: Duration,
+    /// Age at which one that has not been replaced is deleted; zero for never.
+    pub lifetime: Duration,
     /// Largest IP datagram with an IKE message of ours; larger messages leave in fragments (RFC 7383). `None`: no
     /// fragments in either direction.
     pub fragment_size: Option<u16>,

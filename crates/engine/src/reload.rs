@@ -71,6 +71,7 @@ pub fn differences(before: &Connection, after: &Connection) -> Vec<Difference> {
         retransmit,
         liveness,
         rekey,
+        lifetime,
         keepalive,
         fragment_size,
     } = before;
@@ -133,6 +134,7 @@ pub fn differences(before: &Connection, after: &Connection) -> Vec<Difference> {
     list.add("start", live, start, &after.start, start_text);
     list.add("liveness", live, liveness, &after.liveness, span);
     list.add("ike_rekey", live, rekey, &after.rekey, span);
+    list.add("ike_lifetime", live, lifetime, &after.lifetime, span);
     list.add("keepalive", live, keepalive, &after.keepalive, span);
     let Retransmit {
         first,

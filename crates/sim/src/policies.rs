@@ -58,6 +58,7 @@ pub fn connection(host: usize) -> Connection {
         udp_encapsulation: UdpEncapsulation::Auto,
         retransmit: Retransmit::default(),
         liveness: Duration::from_secs(30),
+        lifetime: Duration::ZERO,
         rekey: Duration::ZERO,
         keepalive: Duration::from_secs(20),
         fragment_size: Some(handfast_engine::policy::FRAGMENT_SIZE),

@@ -165,6 +165,7 @@ impl Suite {
             ike: vec![parsed(self.ike)],
             children: vec![Arc::new(child)],
             liveness: Duration::ZERO,
+            lifetime: Duration::ZERO,
             keepalive: Duration::ZERO,
             ..base
         }

@@ -127,6 +127,7 @@ pub fn policy(me: usize, ports: [Ports; 2], options: &DemoOptions, auth: Authent
         udp_encapsulation: UdpEncapsulation::Always,
         retransmit: Retransmit::default(),
         liveness: Duration::ZERO,
+        lifetime: Duration::ZERO,
         rekey: Duration::ZERO,
         keepalive: Duration::ZERO,
         fragment_size: Some(FRAGMENT_SIZE),

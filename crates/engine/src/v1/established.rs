@@ -58,6 +58,8 @@ pub(crate) struct Established {
     keepalive_due: Instant,
     established: Instant,
     pub(super) rekey_at: Option<Instant>,
+    /// When it may be used no longer.
+    expires_at: Option<Instant>,
     pub(super) leave_at: Option<Instant>,
     /// Counters are being asked, before a probe.
     pub(super) query: Option<(Ticket, usize)>,
@@ -77,6 +79,7 @@ impl Established {
         let this = Self {
             keepalive_due: cx.now + parties.connection.keepalive,
             rekey_at: cx.rekey_at(parties.connection.rekey),
+            expires_at: cx.expires_at(parties.connection.lifetime),
             dpd: Dpd::new(cx),
             parties,
             isakmp,
@@ -290,6 +293,7 @@ impl Established {
             .map(|at| (at, Reason::Retransmit));
         let rekeys = [
             self.rekey_at.filter(|_| !self.over),
+            self.expires_at.filter(|_| !self.over),
             self.leave_at,
             self.estate.deadline(),
         ];
@@ -308,6 +312,13 @@ impl Established {
         if self.leave_at.is_some_and(|at| at <= now) {
             let reason = if self.is_seeking() { NO_SUCCESSOR } else { "replaced" };
             return self.close(sa, cx, reason);
+        }
+        if !self.over && self.expires_at.is_some_and(|at| at <= now) {
+            return self.close(
+                sa,
+                cx,
+                "the ISAKMP SA is as old as it may become, and no newer one has come in time",
+            );
         }
         if self.sends_keepalives(sa) && now >= self.keepalive_due {
             self.keepalive_due = now + self.parties.connection.keepalive;

@@ -63,6 +63,8 @@ pub(crate) struct Established {
     pub succession: Succession,
     /// When this SA is to be replaced.
     pub ike_rekey_at: Option<Instant>,
+    /// When it may be used no longer.
+    pub ike_expires_at: Option<Instant>,
     /// The peer's new child for the child that we are replacing too.
     pub rival: Option<Box<Rival>>,
     /// Outbound SAs that the plane was asked to install after our answer.
@@ -86,6 +88,7 @@ impl Established {
         channel.trust();
         let keepalive_due = cx.now + parties.connection.keepalive;
         let ike_rekey_at = cx.rekey_at(parties.connection.rekey);
+        let ike_expires_at = cx.expires_at(parties.connection.lifetime);
         Self {
             parties,
             channel,
@@ -104,6 +107,7 @@ impl Established {
             incoming_ike: None,
             succession: Succession::default(),
             ike_rekey_at,
+            ike_expires_at,
             rival: None,
             outbound: vec![],
             unsendable: vec![],
@@ -186,7 +190,8 @@ impl Established {
             .sends_keepalives(sa)
             .then_some((self.keepalive_due, Reason::Keepalive));
         let waits = self.overlapping.iter().chain(&self.draining).map(|(at, _)| *at);
-        let of_ike = self.ike_rekey_at.filter(|_| !self.succession.over);
+        let of_ike = [self.ike_rekey_at, self.ike_expires_at].into_iter().flatten();
+        let of_ike = of_ike.filter(|_| !self.succession.over);
         let waits = waits.chain(of_ike).chain(self.succession.leave_at);
         let waits = waits.chain(self.further.next_at());
         let ends = self.children.iter().filter_map(|c| c.expires_at);

@@ -1,4 +1,4 @@
-//! How long children are used: when each is replaced, how old and new overlap, and when one ends that nothing replaces.
+//! How long SAs are used: when each is replaced, how old and new overlap, and when one ends that nothing replaces.
 
 use std::time::Duration;
 
@@ -50,8 +50,13 @@ impl Established {
         }
     }
 
-    /// Children whose lifetime is over.
+    /// What has had its lifetime: children, and the IKE SA, whose rekeys the peer may have refused or put off all the time.
+    /// That one ends with all it has, and may be begun anew (RFC 7296 section 2.8).
     pub fn end_expired(&mut self, cx: &Context) {
+        if self.ike_expires_at.is_some_and(|at| at <= cx.now) && !self.succession.over {
+            self.ike_expires_at = None;
+            self.close("the IKE SA is as old as it may become, and no newer one has come in time");
+        }
         let over = |c: &ChildSa| c.expires_at.is_some_and(|at| at <= cx.now);
         let over: Vec<ChildId> = self.children.iter().filter(|c| over(c)).map(|c| c.id).collect();
         for id in over {

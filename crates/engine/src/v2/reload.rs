@@ -63,6 +63,9 @@ impl Established {
             self.ike_rekey_at = cx.rekey_at(now.rekey);
             self.record(sa, cx);
         }
+        if before.lifetime != now.lifetime {
+            self.ike_expires_at = cx.expires_at(now.lifetime);
+        }
         self.renumber_further(&before);
         for child in &mut self.children {
             if child.take_settings(cx, now) && !child.replaced {
