@@ -19,6 +19,7 @@ impl Default for DaemonConfig {
             tun: "handfast0".into(),
             mtu: None,
             offload: true,
+            prepared_keys: 16,
         }
     }
 }
@@ -78,6 +79,10 @@ pub(crate) fn read(section: Option<Section<'_, '_>>, reader: &mut Reader<'_>) ->
     }
     config.mtu = s.number(reader, "mtu", 576, 65_535).map(port);
     config.offload = s.flag(reader, "offload").unwrap_or(config.offload);
+    let prepared = s.number(reader, "prepared_keys", 0, 1024);
+    config.prepared_keys = prepared
+        .and_then(|n| usize::try_from(n).ok())
+        .unwrap_or(config.prepared_keys);
     s.finish(reader);
     config
 }

@@ -85,6 +85,8 @@ pub struct DaemonConfig {
     pub mtu: Option<u16>,
     /// Whether it exchanges frames that stand for several packets with the host.
     pub offload: bool,
+    /// How many ephemeral key pairs of each group are made ahead at most.
+    pub prepared_keys: usize,
 }
 
 /// The whole configuration but for what became [`Policy`].

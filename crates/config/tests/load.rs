@@ -304,6 +304,7 @@ fn every_key_reaches_the_policy() {
         tun = "vpn0"
         mtu = 1400
         offload = false
+        prepared_keys = 0
 
         [connection.a]
         local = ["2001:db8::1", "192.0.2.1", "192.0.2.1"]
@@ -336,8 +337,15 @@ fn every_key_reaches_the_policy() {
     );
     let d = &loaded.config.daemon;
     assert_eq!(
-        (d.ike_port, d.natt_port, d.half_open_limit, d.mtu, d.offload),
-        (1500, 14500, 7, Some(1400), false)
+        (
+            d.ike_port,
+            d.natt_port,
+            d.half_open_limit,
+            d.mtu,
+            d.offload,
+            d.prepared_keys
+        ),
+        (1500, 14500, 7, Some(1400), false, 0)
     );
     assert_eq!(
         (d.tun.as_str(), d.log_level.as_str()),

@@ -158,6 +158,7 @@ fn daemon(before: &DaemonConfig, after: &DaemonConfig) -> Vec<KeyChange> {
         tun,
         mtu,
         offload,
+        prepared_keys,
     } = before;
     let mtu_text = |mtu: &Option<u16>| mtu.map_or_else(|| "what fits".into(), |mtu| mtu.to_string());
     let text = |log| format!("{log:?}").to_lowercase();
@@ -203,6 +204,12 @@ fn daemon(before: &DaemonConfig, after: &DaemonConfig) -> Vec<KeyChange> {
             offload.to_string(),
             after.offload.to_string(),
             Effect::Restart,
+        ),
+        (
+            "prepared_keys",
+            prepared_keys.to_string(),
+            after.prepared_keys.to_string(),
+            Effect::Live,
         ),
     ];
     let changed = list.into_iter().filter(|(_, before, after, _)| before != after);
@@ -322,6 +329,7 @@ impl Settings {
         self.daemon.half_open_per_address = daemon.half_open_per_address;
         self.daemon.cookies = daemon.cookies;
         self.daemon.mtu = daemon.mtu;
+        self.daemon.prepared_keys = daemon.prepared_keys;
     }
 
     /// Looks at the certificate files from now on.

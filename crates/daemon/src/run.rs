@@ -26,6 +26,7 @@ use crate::net::{DEFAULT_MARK, harden};
 use crate::reload::{self, Settings};
 use crate::runtime::core::Core;
 use crate::runtime::edges::{Edges, Leaving, PathMtus};
+use crate::runtime::prepared::Moment;
 use crate::runtime::traffic::Traffic;
 use crate::runtime::{now, provider, until};
 use crate::service::Manager;
@@ -104,6 +105,8 @@ enum Wake {
     Answer(Ticket, Answer),
     Call(Call),
     Deadline,
+    /// There is nothing to do, and a key pair can be made ahead.
+    Nothing,
     /// The service manager wants to know that the loop is alive.
     Alive,
     Stop,
@@ -164,6 +167,7 @@ impl Daemon {
         let (later, answers) = unbounded_channel();
         let mut core = Core::new(loaded.policy(), keylog.is_some(), mark, Some(later))?;
         core.engine.tell_messages(logging::tells_messages());
+        core.prepared.begin(settings.prepared_keys, &loaded.policy());
         tracing::info!(
             version = env!("CARGO_PKG_VERSION"),
             provider = provider().name,
@@ -209,7 +213,10 @@ impl Daemon {
         self.manager.ready(self.settings.policy().connections.len());
         loop {
             let engine = self.core.engine.deadline().map(|(at, _)| at);
-            let deadline = [engine, stop_by, self.rest_at].into_iter().flatten().min();
+            let deadline = [engine, stop_by, self.rest_at, self.core.prepared.deadline()]
+                .into_iter()
+                .flatten()
+                .min();
             match self.wake(deadline, [&mut terminate, &mut interrupt, &mut hangup]).await {
                 Wake::Packets => {
                     // Whoever woke us, each has its turn: a flood on one must not starve the others.
@@ -229,7 +236,11 @@ impl Daemon {
                 }
                 Wake::Answer(ticket, answer) => self.core.feed(now(), Input::Answer(ticket, answer), &mut self.edges),
                 Wake::Call(call) => self.on_call(call).await,
-                Wake::Deadline => self.core.feed(now(), Input::Timer, &mut self.edges),
+                Wake::Deadline => {
+                    self.core.prepared.drop_unfit(Moment::now());
+                    self.core.feed(now(), Input::Timer, &mut self.edges);
+                }
+                Wake::Nothing => self.core.prepare_one(),
                 Wake::Alive => self.manager.alive(),
                 Wake::Stop if stop_by.is_none() => {
                     tracing::info!("stopping: deleting the SAs with their peers");
@@ -282,6 +293,8 @@ impl Daemon {
             _ = self.edges.udp.readable() => Wake::Packets,
             _ = self.edges.raw.readable() => Wake::Packets,
             _ = self.tun.readable() => Wake::Packets,
+            // Last, and only after the kernel was asked once more whether there is something.
+            () = tokio::task::yield_now(), if self.core.prepared.is_short() => Wake::Nothing,
         }
     }
 
@@ -344,6 +357,8 @@ impl Daemon {
             if let Ok(fresh) = read {
                 self.settings.take(fresh);
                 self.watch = self.settings.watch();
+                let most = self.settings.daemon().prepared_keys;
+                self.core.prepared.begin(most, &self.settings.policy());
                 // The device's MTU may have changed.
                 (self.core.routes_changed, self.all_routes) = (true, true);
                 self.feed(Input::Policy(self.settings.policy())).await;

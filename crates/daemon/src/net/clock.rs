@@ -17,6 +17,13 @@ pub fn now() -> Duration {
     time.unwrap_or_default()
 }
 
+/// Time since boot without suspend (`CLOCK_MONOTONIC`): what lies between the two is how long the host has slept.
+pub fn awake() -> Duration {
+    clock_gettime(ClockId::CLOCK_MONOTONIC)
+        .map(Duration::from)
+        .unwrap_or_default()
+}
+
 /// The time of day, for certificates.
 pub fn certificate_time() -> Time {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use handfast_auth::certificate::revocation::Source;
 use handfast_auth::certificate::{Judged, PeerQuestion, PeerRefusal, Proven, SignError};
-use handfast_crypto::provider::{CryptoError, KeyAgreement, Provider, RandomSource};
+use handfast_crypto::provider::{CryptoError, EphemeralKey, Provider, RandomSource};
 use handfast_engine::{Answer, Question, Ticket};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -31,12 +31,12 @@ impl RandomSource for OsRandom {
 /// Signatures and peers that wait for an answer. Half-open SAs are bounded as well, but a reload may raise that.
 const MOST_WAITING: usize = 1024;
 
-/// Whether a question is answered faster than it could be handed over.
-pub fn is_quick(costs: &Costs, question: &Question) -> bool {
+/// Whether a question is answered faster than it could be handed over. `prepared`: there is a key pair for it.
+pub fn is_quick(costs: &Costs, question: &Question, prepared: bool) -> bool {
     match question {
         Question::GenerateKey(_) | Question::Respond { .. } | Question::Agree { .. } => {
             // What is no group of ours is refused at once.
-            costs.work(question).is_none_or(|work| costs.is_quick(work))
+            costs.work(question, prepared).is_none_or(|work| costs.is_quick(work))
         }
         Question::LocalAddress(_) => true,
         Question::Sign(question) => question.is_quick(),
@@ -45,27 +45,31 @@ pub fn is_quick(costs: &Costs, question: &Question) -> bool {
     }
 }
 
+/// A key pair that was made before, if there was one.
+pub type Key = Option<Box<dyn EphemeralKey>>;
+
 /// The answer, if it needs neither plane nor waiting after all: a peer about whose revocation somebody must be asked takes
 /// longer.
 pub fn answer_in_place(
     provider: &'static Provider,
     costs: &Costs,
     question: Question,
+    prepared: Key,
     mark: u32,
 ) -> Result<Answer, Unjudged> {
     match question {
         Question::Judge(question) => judge_in_place(*question),
-        question => Ok(timed(provider, costs, question, mark)),
+        question => Ok(timed(provider, costs, question, prepared, mark)),
     }
 }
 
 /// [`answer`], and how long it took.
-fn timed(provider: &'static Provider, costs: &Costs, question: Question, mark: u32) -> Answer {
-    let Some(work) = costs.work(&question) else {
-        return answer(provider, question, mark);
+fn timed(provider: &'static Provider, costs: &Costs, question: Question, prepared: Key, mark: u32) -> Answer {
+    let Some(work) = costs.work(&question, prepared.is_some()) else {
+        return answer(provider, question, prepared, mark);
     };
     let began = Instant::now();
-    let answer = answer(provider, question, mark);
+    let answer = answer(provider, question, prepared, mark);
     costs.learn(work, began.elapsed());
     answer
 }
@@ -90,13 +94,20 @@ fn judge_in_place(question: PeerQuestion) -> Result<Answer, Unjudged> {
     Err(Unjudged { judged, sources })
 }
 
-/// Answers what needs neither plane nor waiting. `mark` is that of our packets.
-pub fn answer(provider: &'static Provider, question: Question, mark: u32) -> Answer {
-    let group = |id| provider.group(id).ok_or(CryptoError::Unsupported);
+/// Answers what needs neither plane nor waiting. `prepared` is a key pair of the group that is asked for, `mark` that of our
+/// packets.
+pub fn answer(provider: &'static Provider, question: Question, prepared: Key, mark: u32) -> Answer {
+    let key = |id| match prepared {
+        Some(key) => Ok(key),
+        None => {
+            let group = provider.group(id).ok_or(CryptoError::Unsupported)?;
+            group.generate(&mut OsRandom)
+        }
+    };
     match question {
-        Question::GenerateKey(id) => Answer::Key(group(id).and_then(|g| g.generate(&mut OsRandom))),
+        Question::GenerateKey(id) => Answer::Key(key(id)),
         Question::Agree { key, peer } => Answer::Shared(key.agree(&peer)),
-        Question::Respond { group: id, peer } => Answer::Responded(group(id).and_then(|g| respond(g, &peer))),
+        Question::Respond { group: id, peer } => Answer::Responded(key(id).and_then(|key| respond(key, &peer))),
         Question::LocalAddress(remote) => {
             Answer::LocalAddress(net::source_address(remote, mark).map_err(|e| e.to_string()))
         }
@@ -115,8 +126,7 @@ fn judge(question: &PeerQuestion) -> Result<Proven, PeerRefusal> {
     Ok(Proven::new(judged.finish(&[], &[], now)?))
 }
 
-fn respond(group: &dyn KeyAgreement, peer: &[u8]) -> Result<(Vec<u8>, handfast_crypto::secret::Secret), CryptoError> {
-    let key = group.generate(&mut OsRandom)?;
+fn respond(key: Box<dyn EphemeralKey>, peer: &[u8]) -> Result<(Vec<u8>, handfast_crypto::secret::Secret), CryptoError> {
     let public = key.public().to_vec();
     Ok((public, key.agree(peer)?))
 }
@@ -152,8 +162,8 @@ impl Background {
         }
     }
 
-    /// Answers later.
-    pub fn answer(&self, ticket: Ticket, question: Question) {
+    /// Answers later; `prepared` as above.
+    pub fn answer(&self, ticket: Ticket, question: Question, prepared: Key) {
         let (provider, done) = (self.provider, self.done.clone());
         // The receiver is gone only when the daemon is; nothing then waits for the answer.
         let tell = move |answer| drop(done.send((ticket, answer)));
@@ -203,7 +213,9 @@ impl Background {
             }
             question => {
                 let costs = self.costs.clone();
-                drop(spawn_blocking(move || tell(timed(provider, &costs, question, 0))));
+                drop(spawn_blocking(move || {
+                    tell(timed(provider, &costs, question, prepared, 0))
+                }));
             }
         }
     }

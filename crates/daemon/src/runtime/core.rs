@@ -15,8 +15,9 @@ use handfast_store::status::{Status, TrafficCounters, status};
 use handfast_store::{MemoryStore, SaStore};
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::answers::{self, Background};
+use super::answers::{self, Background, OsRandom};
 use super::costs::Costs;
+use super::prepared::{Moment, Prepared};
 use super::{provider, seed};
 
 /// What the core hands to its surroundings while it works.
@@ -57,6 +58,8 @@ pub struct Core {
     mark: u32,
     costs: Costs,
     later: Option<Background>,
+    /// Key pairs made ahead; none until it is told to keep some.
+    pub prepared: Prepared,
     /// Children were installed or removed since this was last cleared.
     pub routes_changed: bool,
 }
@@ -90,6 +93,7 @@ impl Core {
             mark,
             later: later.map(|done| Background::new(provider, costs.clone(), mark, done)),
             costs,
+            prepared: Prepared::new(provider),
             routes_changed: false,
         })
     }
@@ -162,21 +166,31 @@ impl Core {
     }
 
     fn ask(&mut self, now: Instant, ticket: Ticket, question: Question, around: &mut impl Surroundings) {
+        let prepared = self.prepared.take_for(&question, Moment::now);
+        if let (Question::GenerateKey(_), Some(_)) = (&question, &prepared) {
+            let answer = answers::answer(self.provider, question, prepared, self.mark);
+            return self.engine.handle(now, Input::Answer(ticket, answer));
+        }
         let answer = match (question, &self.later) {
             (Question::Plane(op), _) => Answer::Plane(self.apply(op, around)),
-            (question, Some(later)) if !answers::is_quick(&self.costs, &question) => {
-                later.answer(ticket, question);
+            (question, Some(later)) if !answers::is_quick(&self.costs, &question, prepared.is_some()) => {
+                later.answer(ticket, question, prepared);
                 return;
             }
             (question, Some(later)) => {
-                match answers::answer_in_place(self.provider, &self.costs, question, self.mark) {
+                match answers::answer_in_place(self.provider, &self.costs, question, prepared, self.mark) {
                     Ok(answer) => answer,
                     Err(unjudged) => return later.go_on(ticket, unjudged),
                 }
             }
-            (question, None) => answers::answer(self.provider, question, self.mark),
+            (question, None) => answers::answer(self.provider, question, prepared, self.mark),
         };
         self.engine.handle(now, Input::Answer(ticket, answer));
+    }
+
+    /// Makes one key pair ahead.
+    pub fn prepare_one(&mut self) {
+        self.prepared.make_one(Moment::now(), &mut OsRandom);
     }
 
     fn apply(&mut self, op: PlaneOp, around: &mut impl Surroundings) -> PlaneReply {

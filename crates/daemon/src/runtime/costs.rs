@@ -44,12 +44,14 @@ impl Costs {
         Self(provider.groups.iter().map(row).collect())
     }
 
-    /// The work that a question makes, if it is a key exchange in a group that there is.
-    pub fn work(&self, question: &Question) -> Option<Work> {
+    /// The work that a question makes, if it is a key exchange in a group that there is. `prepared`: there is a key pair for it
+    /// already.
+    pub fn work(&self, question: &Question, prepared: bool) -> Option<Work> {
         let of = |wanted: Group| self.0.iter().position(|row| row.group == wanted);
         let (row, kind) = match question {
             Question::GenerateKey(group) => (of(*group), 0),
-            Question::Respond { group, .. } => (of(*group), 1),
+            // Then what is left is to agree.
+            Question::Respond { group, .. } => (of(*group), if prepared { 2 } else { 1 }),
             // A key does not say of which group it is, and those with values of the same size take about as long.
             Question::Agree { peer, .. } => (self.0.iter().position(|row| row.public_len == peer.len()), 2),
             _ => (None, 0),
@@ -86,9 +88,9 @@ mod tests {
     #[test]
     fn the_least_time_counts_for_its_own_work_alone() {
         let costs = Costs::new(default_provider());
-        let respond = |group| costs.work(&Question::Respond { group, peer: vec![] }).unwrap();
+        let respond = |group| costs.work(&Question::Respond { group, peer: vec![] }, false).unwrap();
         let (small, large) = (respond(Group::MODP2048), respond(Group::MODP8192));
-        let key = costs.work(&Question::GenerateKey(Group::MODP2048)).unwrap();
+        let key = costs.work(&Question::GenerateKey(Group::MODP2048), false).unwrap();
         assert!(!costs.is_quick(small), "nothing is known yet");
         costs.learn(small, Duration::from_millis(3));
         assert!(!costs.is_quick(small));
@@ -101,7 +103,7 @@ mod tests {
     #[test]
     fn what_is_no_key_exchange_has_no_cost() {
         let costs = Costs::new(default_provider());
-        assert_eq!(costs.work(&Question::Resolve("a.test".into())), None);
-        assert_eq!(costs.work(&Question::GenerateKey(Group(999))), None);
+        assert_eq!(costs.work(&Question::Resolve("a.test".into()), false), None);
+        assert_eq!(costs.work(&Question::GenerateKey(Group(999)), false), None);
     }
 }

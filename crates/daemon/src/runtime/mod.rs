@@ -5,6 +5,7 @@ pub mod core;
 pub mod costs;
 pub mod edges;
 pub mod kerberos;
+pub mod prepared;
 pub mod traffic;
 
 use std::time::Duration;
