@@ -37,7 +37,10 @@ impl Ends {
                 key_log: false,
                 provider: default_provider(),
             };
-            Engine::new(config, policies[i].clone())
+            let mut engine = Engine::new(config, policies[i].clone());
+            // As the daemon has it at its usual level of logging.
+            engine.tell_messages(false);
+            engine
         };
         Self {
             engines: [engine(0), engine(1)],

@@ -303,7 +303,8 @@ impl Daemon {
         self.settle().await;
     }
 
-    /// What is to be sent first, for to set routes takes its time; routes before the news: who is told that a connection is up can use it.
+    /// What is to be sent first, for to set routes takes its time; routes before the news: who is told that a connection is
+    /// up can use it.
     async fn settle(&mut self) {
         self.core.flush(now(), &mut self.edges);
         if std::mem::take(&mut self.core.routes_changed) {

@@ -1,5 +1,6 @@
 //! What is known of an IKE SA whatever its version and state.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +26,7 @@ const FAREWELL: Duration = Duration::from_secs(60);
 /// The end of an SA.
 pub(crate) struct Gone {
     /// For people.
-    pub reason: String,
+    pub reason: Cow<'static, str>,
 }
 
 /// A state method's outcome: the next state, or the next state and why the peer (or we) refused.

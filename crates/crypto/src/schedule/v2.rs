@@ -35,7 +35,11 @@ pub struct ChildKeys {
     pub integ_r: Secret,
 }
 
-/// prf+(key, concatenation of `seed`) (RFC 7296 section 2.13). Fails when `out` needs more than 255 blocks.
+/// In as many parts a seed may be.
+const MOST_PARTS: usize = 4;
+
+/// prf+(key, concatenation of `seed`) (RFC 7296 section 2.13). Fails when `out` needs more than 255 blocks, or
+/// `seed` has more than four parts.
 pub fn prf_plus(prf: &dyn PrfAlgorithm, key: &[u8], seed: &[&[u8]], out: &mut [u8]) -> Result<(), CryptoError> {
     let block_len = prf.output_len();
     if block_len == 0 || out.len() > block_len * 255 {
@@ -44,9 +48,14 @@ pub fn prf_plus(prf: &dyn PrfAlgorithm, key: &[u8], seed: &[&[u8]], out: &mut [u
     let mut previous = Secret::new(Vec::new());
     for (counter, chunk) in (1..=u8::MAX).zip(out.chunks_mut(block_len)) {
         let counter = [counter];
-        let mut data = vec![previous.as_bytes()];
-        data.extend_from_slice(seed);
-        data.push(&counter);
+        // On the stack, for there are as many of them as blocks.
+        let mut data = [&[][..]; MOST_PARTS + 2];
+        let (first, rest) = data.split_first_mut().ok_or(CryptoError::Length)?;
+        *first = previous.as_bytes();
+        let (parts, last) = rest.split_at_mut_checked(seed.len()).ok_or(CryptoError::Length)?;
+        parts.copy_from_slice(seed);
+        *last.first_mut().ok_or(CryptoError::Length)? = &counter;
+        // What is left is empty.
         let block = prf.compute(key, &data);
         let part = block.as_bytes().get(..chunk.len()).ok_or(CryptoError::Length)?;
         chunk.copy_from_slice(part);

@@ -65,7 +65,7 @@ macro_rules! each {
 
 impl Machine {
     /// No SA (any more).
-    pub fn gone(reason: &str) -> Self {
+    pub fn gone(reason: &'static str) -> Self {
         Self::V2(crate::v2::state::gone(reason))
     }
 

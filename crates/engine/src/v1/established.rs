@@ -383,7 +383,7 @@ impl Established {
         chain.delete_isakmp(sa);
         self.inform(sa, cx, chain);
         self.forget_all(sa, cx, reason);
-        Ok(gone(reason))
+        Ok(gone(reason.to_string()))
     }
 
     /// Replaces the ISAKMP SA before its time.

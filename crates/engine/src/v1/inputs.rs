@@ -17,7 +17,7 @@ impl State {
         match self {
             Self::Established(s) => s.close(sa, cx, reason),
             Self::MainJudging(s) => Ok(s.close(sa, cx, reason)),
-            _ => Ok(gone(reason)),
+            _ => Ok(gone(reason.to_string())),
         }
     }
 
@@ -36,7 +36,7 @@ impl State {
         if let Self::Established(mut s) = self {
             s.forget_all(sa, cx, reason);
         }
-        gone(reason)
+        gone(reason.to_string())
     }
 
     /// The children that belong to it, those that are being made included.
@@ -69,7 +69,7 @@ impl State {
     /// Why it has ended, if it has.
     pub fn ended(&self) -> Option<String> {
         match self {
-            Self::Gone(gone) => Some(gone.reason.clone()),
+            Self::Gone(gone) => Some(gone.reason.to_string()),
             _ => None,
         }
     }

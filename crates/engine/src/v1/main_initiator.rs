@@ -486,7 +486,7 @@ impl Judging {
     /// The responder takes us for connected, and hears that we are not.
     pub fn close(&self, sa: &mut Sa, cx: &mut Context, reason: &str) -> State {
         self.proving.disown(sa, cx, &self.sixth.iv);
-        gone(reason)
+        gone(reason.to_string())
     }
 
     pub fn on_answer(self: Box<Self>, sa: &mut Sa, cx: &mut Context, ticket: Ticket, answer: Answer) -> Next {

@@ -23,6 +23,8 @@ use crate::v1::vendor::NatTraversal;
 
 /// More payloads than any sane message has; past it a message is malformed.
 const MAX_PAYLOADS: usize = 50;
+/// As many most messages have at most.
+const USUAL_PAYLOADS: usize = 12;
 
 /// An identity with the octets that hashes cover.
 #[derive(Clone, Copy)]
@@ -54,7 +56,7 @@ impl<'a> Parsed<'a> {
     fn read(first: PayloadType, chain: &'a [u8]) -> Result<Self, Cause> {
         // RFC 2408 section 5.3: reserved octets must be zero.
         check_reserved(first, chain).map_err(|e| Cause::Syntax(e.to_string()))?;
-        let mut items = vec![];
+        let mut items = Vec::with_capacity(USUAL_PAYLOADS);
         for raw in v1::payloads(first, chain) {
             if items.len() == MAX_PAYLOADS {
                 return Err(Cause::Syntax(format!("more than {MAX_PAYLOADS} payloads")));

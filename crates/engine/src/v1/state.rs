@@ -18,6 +18,7 @@
 //!
 //! Every state may also end in `Gone`.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use handfast_crypto::proposal::IkeSuite;
@@ -94,7 +95,7 @@ pub(crate) fn refuse(refusal: Refusal) -> Next {
 }
 
 /// Ends without one.
-pub(crate) fn gone(reason: impl Into<String>) -> State {
+pub(crate) fn gone(reason: impl Into<Cow<'static, str>>) -> State {
     State::Gone(Gone { reason: reason.into() })
 }
 

@@ -85,7 +85,7 @@ impl State {
             }
             // Goes with the SA that keeps it.
             Self::Reserved => Ok(Self::Reserved),
-            _ => Ok(gone(reason)),
+            _ => Ok(gone(reason.to_string())),
         }
     }
 
@@ -104,13 +104,13 @@ impl State {
             Self::Installing(s) => s.forget(sa, cx, reason),
             _ => {}
         }
-        gone(reason)
+        gone(reason.to_string())
     }
 
     /// Why it has ended, if it has.
     pub fn ended(&self) -> Option<String> {
         match self {
-            Self::Gone(gone) => Some(gone.reason.clone()),
+            Self::Gone(gone) => Some(gone.reason.to_string()),
             _ => None,
         }
     }

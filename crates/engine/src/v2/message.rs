@@ -12,6 +12,8 @@ use crate::v2::rules::Rule;
 
 /// More payloads than any sane message has; past it a message is malformed.
 const MAX_PAYLOADS: usize = 100;
+/// As many most messages have at most.
+const USUAL_PAYLOADS: usize = 12;
 /// More selectors than any sane policy has.
 const MAX_SELECTORS: usize = 256;
 
@@ -23,7 +25,7 @@ pub(crate) struct Parsed<'a> {
 impl<'a> Parsed<'a> {
     /// Reads all payloads of a chain. An unknown payload with its critical bit set is refused (RFC 7296 section 2.5).
     pub fn read(first: PayloadType, bytes: &'a [u8]) -> Result<Self, Cause> {
-        let mut items = vec![];
+        let mut items = Vec::with_capacity(USUAL_PAYLOADS);
         for raw in v2::payloads(first, bytes) {
             if items.len() == MAX_PAYLOADS {
                 return Err(Cause::Syntax(format!("more than {MAX_PAYLOADS} payloads")));

@@ -12,6 +12,7 @@
 //!
 //! A rekey makes `Reserved -> Established`. Every state may also end in `Gone`. A state holds exactly what is known in it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::endpoint::timers::Reason;
@@ -54,14 +55,14 @@ pub(crate) type Next = crate::sa::Next<State>;
 pub(crate) fn refuse(refusal: Refusal) -> Next {
     Err(Box::new((
         State::Gone(Gone {
-            reason: refusal.to_string(),
+            reason: refusal.to_string().into(),
         }),
         refusal,
     )))
 }
 
 /// Ends without one.
-pub(crate) fn gone(reason: impl Into<String>) -> State {
+pub(crate) fn gone(reason: impl Into<Cow<'static, str>>) -> State {
     State::Gone(Gone { reason: reason.into() })
 }
 

@@ -10,6 +10,9 @@ use super::raw::GENERIC_HEADER_LEN;
 use crate::header::{Flags, HEADER_LEN, Header, PayloadType};
 use crate::read::length16;
 
+/// Octets that a chain has room for from its first payload on: a message is rarely longer, and chains do not live long.
+const ROOM: usize = 512;
+
 /// Payloads one after the other, each with the type of the next.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PayloadChain {
@@ -95,6 +98,9 @@ impl PayloadChain {
 
     fn open(&mut self, kind: PayloadType, reserved: u8) -> usize {
         self.set_next(kind);
+        if self.bytes.capacity() == 0 {
+            self.bytes.reserve(ROOM);
+        }
         let start = self.bytes.len();
         self.last = Some(start);
         self.bytes.put_slice(&[PayloadType::NONE.0, reserved, 0, 0]);

@@ -30,13 +30,16 @@ pub struct TransformDef {
     pub key_bits: Option<u16>,
 }
 
+/// Octets of the one proposal that is chosen.
+const USUAL: usize = 64;
+
 /// The body of an SA payload with these proposals. More than 255 transforms or SPI octets of one are cut off.
 pub fn encode(proposals: &[ProposalDef]) -> Vec<u8> {
-    let mut out = Vec::new();
+    let mut out = Vec::with_capacity(USUAL);
     for (index, proposal) in proposals.iter().enumerate() {
         let spi = proposal.spi.get(..255).unwrap_or(&proposal.spi);
         let transforms = proposal.transforms.get(..255).unwrap_or(&proposal.transforms);
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::with_capacity(USUAL);
         for (index, transform) in transforms.iter().enumerate() {
             transform.encode(index + 1 < transforms.len(), &mut bytes);
         }
