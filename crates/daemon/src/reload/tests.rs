@@ -192,6 +192,7 @@ fn every_key_of_the_documentation_is_told_and_means_what_is_written_there() {
         ("lifetime_bytes", "\"7GiB\""),
         ("lifetime_packets", "700000"),
         ("ike_rekey", "\"7m\""),
+        ("ike_lifetime", "\"7h\""),
         ("keepalive", "\"7s\""),
         ("retransmit_timeout", "\"3s\""),
         ("retransmit_tries", "3"),
