@@ -238,7 +238,7 @@ async fn datagrams_to_many_leave_together_and_one_that_cannot_holds_none_up() {
             source = ip_of("192.0.2.77");
         }
         let local = SocketAddr::new(source, port_of(remote.is_ipv4()));
-        let octets = [if n % 5 == 0 { &[0xa5; 4][..] } else { &[] }, &contents[n]];
+        let octets = [if n.is_multiple_of(5) { &[0xa5; 4][..] } else { &[] }, &contents[n]];
         Datagram { local, remote, octets }
     };
     let mut failed = Vec::new();

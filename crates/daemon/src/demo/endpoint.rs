@@ -112,6 +112,8 @@ impl Surroundings for Around<'_> {
     }
 
     /// Nothing waits.
+    fn before_work(&mut self) {}
+
     fn flush(&mut self) -> Vec<Unsent> {
         vec![]
     }

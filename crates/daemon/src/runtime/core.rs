@@ -24,6 +24,8 @@ use super::{provider, seed};
 pub trait Surroundings {
     /// Send an IKE message or a keepalive, at the latest when [`flush`](Self::flush) is called.
     fn transmit(&mut self, transmit: Transmit);
+    /// Something is about to be computed: what has waited long enough must not wait for that too.
+    fn before_work(&mut self);
     /// Send what waits to be sent. IKE messages that could not leave, for reasons that another try would meet too, are
     /// told of once.
     fn flush(&mut self) -> Vec<Unsent>;
@@ -178,6 +180,7 @@ impl Core {
                 return;
             }
             (question, Some(later)) => {
+                around.before_work();
                 match answers::answer_in_place(self.provider, &self.costs, question, prepared, self.mark) {
                     Ok(answer) => answer,
                     Err(unjudged) => return later.go_on(ticket, unjudged),

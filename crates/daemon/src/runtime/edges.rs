@@ -89,8 +89,13 @@ impl Leaving {
     fn add(&mut self, transmit: Transmit) -> bool {
         self.octets += transmit.bytes.len();
         self.messages.push(transmit);
-        let since = self.since.get_or_insert_with(Instant::now);
-        self.messages.len() >= LEAVING || self.octets >= LEAVING_OCTETS || since.elapsed() >= LEAVING_WAITS
+        self.since.get_or_insert_with(Instant::now);
+        self.messages.len() >= LEAVING || self.octets >= LEAVING_OCTETS || self.are_late()
+    }
+
+    /// Whether the first of them has waited as long as any may.
+    fn are_late(&self) -> bool {
+        self.since.is_some_and(|since| since.elapsed() >= LEAVING_WAITS)
     }
 
     /// Sends all of them: with the non-ESP marker on the NAT-T port (RFC 3948 section 2.2).
@@ -160,6 +165,12 @@ impl Surroundings for Edges {
         }
     }
 
+    fn before_work(&mut self) {
+        if self.leaving.are_late() {
+            self.leaving.send(&self.udp, self.ports);
+        }
+    }
+
     fn flush(&mut self) -> Vec<Unsent> {
         self.leaving.send(&self.udp, self.ports);
         std::mem::take(&mut self.leaving.unsent)
@@ -182,5 +193,95 @@ impl Surroundings for Edges {
         self.mtus.get((path.local, path.remote), || {
             net::path_mtu(Some(path.local), path.remote, mark).map_or(USUAL_MTU, |mtu| mtu as usize)
         })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::net::UdpSocket;
+
+    use super::*;
+    use crate::net::udp::UdpConfig;
+
+    fn transmit(local: SocketAddr, remote: SocketAddr, kind: TransmitKind, bytes: &[u8]) -> Transmit {
+        let bytes = bytes.to_vec().into();
+        Transmit {
+            local,
+            remote,
+            kind,
+            bytes,
+        }
+    }
+
+    /// On real sockets: messages to several peers from both ports, of which two cannot leave.
+    #[tokio::test]
+    async fn messages_leave_together_with_their_markers_and_those_that_cannot_are_told_of() {
+        let config = UdpConfig {
+            addresses: vec!["127.0.0.1".parse().unwrap()],
+            ports: vec![0, 0],
+            mark: 0,
+        };
+        let udp = UdpSet::bind(&config).unwrap();
+        let [ike, natt] = udp.local_addrs()[..] else {
+            panic!("two sockets")
+        };
+        let ports = Ports {
+            ike: ike.port(),
+            natt: natt.port(),
+        };
+        let peers = [2, 3].map(|last| {
+            let peer = UdpSocket::bind((std::net::Ipv4Addr::new(127, 0, 0, last), 0)).unwrap();
+            peer.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+            peer
+        });
+        let [a, b] = peers.each_ref().map(|peer| peer.local_addr().unwrap());
+        // Broadcast, which was not asked for.
+        let nowhere = SocketAddr::from(([255, 255, 255, 255], 9));
+        let mut leaving = Leaving::default();
+        for (local, remote, kind, bytes) in [
+            (ike, a, TransmitKind::Ike, &b"first"[..]),
+            (natt, nowhere, TransmitKind::Ike, b"lost"),
+            (natt, nowhere, TransmitKind::Keepalive, &[0xff]),
+            (natt, b, TransmitKind::Ike, b"second"),
+            (natt, a, TransmitKind::Keepalive, &[0xff]),
+        ] {
+            leaving.add(transmit(local, remote, kind, bytes));
+        }
+        leaving.send(&udp, ports);
+        let mut buffer = [0; 100];
+        let mut next = |peer: &UdpSocket| {
+            let (length, from) = peer.recv_from(&mut buffer).unwrap();
+            (buffer[..length].to_vec(), from)
+        };
+        assert_eq!(next(&peers[0]), (b"first".to_vec(), ike));
+        assert_eq!(next(&peers[0]), (vec![0xff], natt));
+        assert_eq!(next(&peers[1]), (b"\0\0\0\0second".to_vec(), natt));
+        let [unsent] = &leaving.unsent[..] else {
+            panic!("{:?}", leaving.unsent)
+        };
+        assert_eq!((unsent.local, unsent.remote), (natt, nowhere));
+        assert!(leaving.messages.is_empty() && leaving.octets == 0 && leaving.since.is_none());
+    }
+
+    #[test]
+    fn they_leave_when_they_are_many_or_large_or_late() {
+        let end = SocketAddr::from(([127, 0, 0, 1], 500));
+        let add = |leaving: &mut Leaving, bytes: &[u8]| leaving.add(transmit(end, end, TransmitKind::Ike, bytes));
+        let long_ago = Instant::now().checked_sub(LEAVING_WAITS).unwrap();
+        let mut many = Leaving::default();
+        // Whatever the machine does meanwhile, none is late.
+        let fresh = |leaving: &mut Leaving| leaving.since = Some(Instant::now() + Duration::from_secs(60));
+        fresh(&mut many);
+        assert_eq!((1..LEAVING).filter(|_| add(&mut many, b"x")).count(), 0);
+        assert!(add(&mut many, b"x"));
+        let mut large = Leaving::default();
+        fresh(&mut large);
+        assert!(add(&mut large, &[0; LEAVING_OCTETS]));
+        let mut late = Leaving::default();
+        fresh(&mut late);
+        assert!(!add(&mut late, b"x") && !late.are_late());
+        late.since = Some(long_ago);
+        assert!(late.are_late() && add(&mut late, b"x"));
     }
 }
