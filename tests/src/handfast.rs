@@ -129,13 +129,21 @@ impl Handfast {
     /// SIGHUP.
     #[track_caller]
     pub fn hang_up(&self) {
-        self.signal("HUP");
+        self.daemon.signal("HUP");
     }
 
-    /// A signal ("STOP", "CONT").
+    /// Does something while the daemon stands still (SIGSTOP). What comes for it meanwhile waits in its sockets.
     #[track_caller]
-    pub fn signal(&self, signal: &str) {
-        self.daemon.signal(signal);
+    pub fn paused<T>(&self, work: impl FnOnce() -> T) -> T {
+        struct Continue<'a>(&'a Process);
+        impl Drop for Continue<'_> {
+            fn drop(&mut self) {
+                self.0.signal("CONT");
+            }
+        }
+        self.daemon.signal("STOP");
+        let _continue = Continue(&self.daemon);
+        work()
     }
 
     /// `handfast rekey NAME`, of its IKE SA or its children, whatever comes of it.

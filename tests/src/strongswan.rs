@@ -128,19 +128,11 @@ impl StrongSwan {
     /// Replaces the newest child SA of a connection.
     #[track_caller]
     pub fn rekey_child_only(&self, name: &str) {
-        self.rekey_child_number(self.newest_child(name));
-    }
-
-    /// Number of the newest child SA of a connection that is not being replaced.
-    #[track_caller]
-    pub fn newest_child(&self, name: &str) -> u32 {
-        self.newest(&format!("  {name}"), "INSTALLED")
-    }
-
-    /// Replaces the child SA with this number.
-    #[track_caller]
-    pub fn rekey_child_number(&self, number: u32) {
-        self.swanctl(&["--rekey", "--child-id", &number.to_string()]);
+        self.swanctl(&[
+            "--rekey",
+            "--child-id",
+            &self.newest(&format!("  {name}"), "INSTALLED").to_string(),
+        ]);
     }
 
     /// Number of the newest SA in that state, of a line like "t3: #1, ESTABLISHED, IKEv1, ..".

@@ -139,9 +139,7 @@ fn an_answer_that_is_late_is_no_loss() {
     let received = std::thread::scope(|scope| {
         let pings = scope.spawn(|| a.ping("10.78.1.1", "10.78.2.1", 20, "0.01"));
         std::thread::sleep(Duration::from_millis(100));
-        right.signal("STOP");
-        std::thread::sleep(Duration::from_secs(1));
-        right.signal("CONT");
+        right.paused(|| std::thread::sleep(Duration::from_secs(1)));
         pings.join().expect("the pings run")
     });
     assert_eq!(received, 20, "{}\n{}", left.log(), right.log());

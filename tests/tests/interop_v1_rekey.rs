@@ -1,8 +1,6 @@
 //! IKEv1: both phases are replaced, from either side, while packets flow at ten a second; several subnets, and several quick
 //! modes at once, under one phase 1.
 
-use std::sync::atomic::AtomicUsize;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use handfast_tests::capture::Capture;
@@ -10,6 +8,7 @@ use handfast_tests::connection::Connection;
 use handfast_tests::handfast::Handfast;
 use handfast_tests::need;
 use handfast_tests::netns::{Lab, Namespace};
+use handfast_tests::process::until;
 use handfast_tests::strongswan::StrongSwan;
 use handfast_tests::tshark::judge_first_times;
 
@@ -188,8 +187,7 @@ fn three_subnets_under_one_phase_1() {
     }
 }
 
-/// Both sides replace the child at once, until they have crossed twice: one pair is left in use, and no ping is lost on the
-/// way there.
+/// Both sides replace the child at once, twice: one pair is left in use, and no ping is lost on the way there.
 #[test]
 fn by_both_at_once() {
     need!(Namespaces, StrongSwan, Tshark, Tcpdump);
@@ -201,30 +199,30 @@ fn by_both_at_once() {
     ours.up("office");
     theirs.wait_up("office");
     let logs = || format!("{}\n{}", ours.log(), theirs.log());
-    let made = || ours.log().matches("child SA established").count();
-    let crossed = AtomicUsize::new(0);
+    let asked = || theirs.log().matches("vici rekey CHILD_SA").count();
     let work = || {
-        // On a busy machine one side may have heard of the other before it asks.
-        for _ in 0..4 {
-            let (before, made_before) = (children(&ours, "office"), made());
-            let number = theirs.newest_child("office");
+        for round in 1..=2 {
+            let before = children(&ours, "office");
+            // We hear of the peer's request when we are to make ours, and it of ours when its own is on its way.
             std::thread::scope(|scope| {
-                scope.spawn(|| theirs.rekey_child_number(number));
-                scope.spawn(|| ours.rekey("office", false));
+                ours.paused(|| {
+                    scope.spawn(|| ours.rekey("office", false));
+                    theirs.rekey_child_only("office");
+                    until("the peer has asked", SOON, || asked() == round);
+                    std::thread::sleep(Duration::from_millis(200));
+                });
             });
             ours.wait("one new pair is left", SOON, |ours| {
                 let now = children(ours, "office");
                 now.len() == 1 && now != before
             });
-            std::thread::sleep(Duration::from_secs(4));
-            // A pair of each: both sides did ask.
-            if made() == made_before + 2 && crossed.fetch_add(1, Relaxed) == 1 {
-                break;
-            }
+            // Each deletes the pairs that its own has replaced. While there is another pair charon does not ask again.
+            theirs.wait_children(1);
         }
     };
     without_loss(&a, &tunnel, work, logs);
-    assert_eq!(crossed.into_inner(), 2, "{}", logs());
+    // The first pair, and two at each time: both sides did ask.
+    assert_eq!(ours.log().matches("child SA established").count(), 5, "{}", logs());
     ours.down("office");
     theirs.wait_down("office");
     judge_first_times(&capture.stop(), &ours.keylog_dir()).assert_good();
