@@ -1,15 +1,21 @@
 //! Octets that must not be seen: erased when dropped, never printed.
 
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 /// Secret octets. Erased on drop; `Debug` shows the length only; compare with `ct_eq`.
 #[derive(Clone)]
-pub struct Secret(Zeroizing<Vec<u8>>);
+pub struct Secret(Zeroizing<Box<[u8]>>);
 
 impl Secret {
     /// Takes ownership of `octets`.
-    pub fn new(octets: Vec<u8>) -> Self {
-        Self(Zeroizing::new(octets))
+    pub fn new(mut octets: Vec<u8>) -> Self {
+        if octets.len() == octets.capacity() {
+            return Self(Zeroizing::new(octets.into_boxed_slice()));
+        }
+        // Room that is not needed cannot be given back without a copy, of which the allocator knows nothing to erase.
+        let exact = Self(Zeroizing::new(octets.as_slice().into()));
+        octets.zeroize();
+        exact
     }
 
     /// The octets themselves.
@@ -30,7 +36,7 @@ impl Secret {
     /// Comparison in time that depends on the lengths only.
     pub fn ct_eq(&self, other: &[u8]) -> bool {
         use subtle::ConstantTimeEq;
-        self.0.as_slice().ct_eq(other).into()
+        self.0.ct_eq(other).into()
     }
 }
 

@@ -19,7 +19,7 @@ pub enum Output {
     /// Answer this, now or later, with `Input::Answer` and the same ticket.
     Ask(Ticket, Question),
     /// Keep this fact (before what follows is sent).
-    Record(SaDelta),
+    Record(Box<SaDelta>),
     /// For people: logs, `demo`, the control socket.
     Event(Event),
     /// Keys for a key log. Only if the engine was made with `key_log`; never for any other log.

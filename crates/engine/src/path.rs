@@ -32,6 +32,11 @@ impl Path {
         }
     }
 
+    /// Ours and the peer's.
+    pub fn ends(&self) -> (SocketAddr, SocketAddr) {
+        (self.local, self.remote)
+    }
+
     /// Takes over what the connection wants, once that is known.
     pub fn obey(&mut self, policy: UdpEncapsulation) {
         self.always_udp = policy == UdpEncapsulation::Always;

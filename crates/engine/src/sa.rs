@@ -42,10 +42,10 @@ pub(crate) struct Sa {
     /// Zero until the responder chose it, as on the wire.
     pub spi_r: Spi,
     pub path: Path,
-    /// Where the message at hand came to and from; the path follows it once it is authenticated.
-    pub seen: (SocketAddr, SocketAddr),
+    /// Where the message at hand came to and from, if that is not the path; it follows once the message is authenticated.
+    seen: Option<Box<(SocketAddr, SocketAddr)>>,
     /// Where the request came to and from that is not answered yet, once it was found authentic.
-    pub asked: Option<(SocketAddr, SocketAddr)>,
+    asked: Option<Box<(SocketAddr, SocketAddr)>>,
     pub created: Instant,
     pub messages: u64,
     /// No other SA with this peer exists, so INITIAL_CONTACT may be said (RFC 7296 section 2.4).
@@ -70,7 +70,7 @@ pub(crate) struct Proofs {
     pub local: Method,
     pub remote: Method,
     /// What the peer's certificate says, if it has one.
-    pub certificate: Option<Proven>,
+    pub certificate: Option<Box<Proven>>,
     /// Who the peer is in Kerberos.
     pub principal: Option<String>,
 }
@@ -81,7 +81,7 @@ impl Proofs {
         Self {
             local: method,
             remote: method,
-            certificate,
+            certificate: certificate.map(Box::new),
             principal: None,
         }
     }
@@ -105,16 +105,50 @@ impl Parties {
 }
 
 impl Sa {
+    /// One that begins now.
+    pub fn new(cx: &mut Context, slot: usize, version: u8, initiator: bool, spis: (Spi, Spi), path: Path) -> Self {
+        Self {
+            id: cx.sa_id(),
+            slot,
+            initiator,
+            spi_i: spis.0,
+            spi_r: spis.1,
+            path,
+            seen: None,
+            asked: None,
+            created: cx.now,
+            messages: 0,
+            initial_contact: false,
+            offered: None,
+            version,
+        }
+    }
+
+    /// Where the message at hand came to and from.
+    pub fn seen(&self) -> (SocketAddr, SocketAddr) {
+        self.seen.as_deref().copied().unwrap_or_else(|| self.path.ends())
+    }
+
+    /// A message came to and from there.
+    pub fn see(&mut self, ends: (SocketAddr, SocketAddr)) {
+        self.seen = (ends != self.path.ends()).then(|| Box::new(ends));
+    }
+
+    /// The message at hand is a request, and authentic: its answer goes where it came from.
+    pub fn asks(&mut self) {
+        self.asked = Some(Box::new(self.seen()));
+    }
+
     /// Sends an IKE message of ours and reports it. `summary` is asked only where somebody wants to hear of it.
     pub fn send(&mut self, cx: &mut Context, bytes: impl Into<Datagrams>, summary: impl FnOnce(&Self) -> String) {
-        let ends = (self.path.local, self.path.remote);
+        let ends = self.path.ends();
         self.send_between(cx, ends, &bytes.into(), summary);
     }
 
     /// The same of an answer: it goes where the request came from, "even if the source port is not 500 or 4500"
     /// (RFC 7296 section 2.11).
     pub fn answer(&mut self, cx: &mut Context, bytes: impl Into<Datagrams>, summary: impl FnOnce(&Self) -> String) {
-        let ends = self.asked.take().unwrap_or((self.path.local, self.path.remote));
+        let ends = self.asked.take().map_or_else(|| self.path.ends(), |asked| *asked);
         self.send_between(cx, ends, &bytes.into(), summary);
     }
 
@@ -143,7 +177,7 @@ impl Sa {
     /// Answers the message at hand where it came from: an "implementation MUST respond to the address and port from
     /// which the request was received" (RFC 7296 section 2.11). What else we send does not follow it.
     pub fn resend_to_seen(&self, cx: &mut Context, bytes: &Datagrams) {
-        self.transmit_all(cx, self.seen, bytes);
+        self.transmit_all(cx, self.seen(), bytes);
     }
 
     fn transmit_all(&self, cx: &mut Context, ends: (SocketAddr, SocketAddr), bytes: &Datagrams) {
@@ -152,7 +186,7 @@ impl Sa {
 
     /// The message at hand is authentic and new. Returns whether the path follows it.
     pub fn follow(&mut self, cx: &mut Context) -> bool {
-        let (local, remote) = self.seen;
+        let (local, remote) = self.seen();
         let from = self.path.remote;
         if local != self.path.local || !self.path.follow(cx.policy.ports, remote) {
             return false;
@@ -265,7 +299,7 @@ pub(crate) fn micros(took: std::time::Duration) -> u64 {
 
 /// Writes a fact down. Comes before the message that tells the peer.
 pub(crate) fn record(cx: &mut Context, delta: SaDelta) {
-    cx.out.push_back(Output::Record(delta));
+    cx.out.push_back(Output::Record(Box::new(delta)));
 }
 
 impl Sa {

@@ -78,7 +78,7 @@ impl Engine {
         if ike.sa.initiator == from_initiator || !theirs_fit {
             return Err("SPIs or roles do not fit the SA");
         }
-        ike.sa.seen = (local, remote);
+        ike.sa.see((local, remote));
         self.step(slot, |state, sa, cx| state.on_message_v2(sa, cx, &message));
         Ok(())
     }

@@ -62,7 +62,7 @@ impl Engine {
 
     fn deliver_v1(&mut self, slot: usize, local: SocketAddr, remote: SocketAddr, message: &Message<'_>) {
         let Some(ike) = self.sas.get_mut(slot) else { return };
-        ike.sa.seen = (local, remote);
+        ike.sa.see((local, remote));
         if let Some((number, is_last, data)) = fragment(message) {
             let Some(whole) = ike.reassembly.add(number, is_last, data) else {
                 return;

@@ -11,9 +11,10 @@ use crate::context::{Asker, Context};
 use crate::endpoint::timers::{Owner, Reason, Timers};
 use crate::event::Event;
 use crate::input::Answer;
-use crate::output::{Output, Question, Ticket};
+use crate::output::{Question, Ticket};
 use crate::policy::{Connection, Remote, Start};
 use crate::reload;
+use crate::sa::record;
 use crate::time::Instant;
 
 /// Longest wait between attempts.
@@ -80,7 +81,7 @@ impl Supervisor {
                 timers.set(Owner::Connection(key), None);
             }
             let connection = name.clone();
-            cx.out.push_back(Output::Record(SaDelta::ConnectionGone { connection }));
+            record(cx, SaDelta::ConnectionGone { connection });
         }
         let mut attempts = vec![];
         for connection in connections {
@@ -241,9 +242,12 @@ impl Supervisor {
             entry.phase = Phase::Up;
             entry.up_since = cx.now;
             let connection = name.to_string();
-            cx.out.push_back(Output::Record(SaDelta::ConnectionUp {
-                connection: connection.clone(),
-            }));
+            record(
+                cx,
+                SaDelta::ConnectionUp {
+                    connection: connection.clone(),
+                },
+            );
             cx.event(Event::ConnectionUp { connection });
         }
     }
@@ -390,11 +394,14 @@ impl Entry {
     }
 
     fn record(&self, cx: &mut Context, state: &str, reason: &str, retry: Option<Instant>) {
-        cx.out.push_back(Output::Record(SaDelta::ConnectionDown(DownFacts {
-            connection: self.connection.name.clone(),
-            state: state.into(),
-            reason: reason.into(),
-            retry_ms: retry.map(Instant::as_millis),
-        })));
+        record(
+            cx,
+            SaDelta::ConnectionDown(DownFacts {
+                connection: self.connection.name.clone(),
+                state: state.into(),
+                reason: reason.into(),
+                retry_ms: retry.map(Instant::as_millis),
+            }),
+        );
     }
 }

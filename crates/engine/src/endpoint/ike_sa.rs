@@ -1,12 +1,14 @@
 //! One IKE SA in its slot: its state, and what runs it.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use handfast_store::delta::SaId;
 
 use crate::context::Context;
 use crate::endpoint::index::Filed;
 use crate::endpoint::machine::Machine;
+use crate::policy::Connection;
 use crate::sa::{Next, Sa};
 use crate::v1::fragment::Reassembly;
 
@@ -15,12 +17,12 @@ pub(crate) struct IkeSa {
     /// The random part of our SPI.
     pub tag: u32,
     pub state: Machine,
-    /// The connection's name once known, kept to the end.
-    pub connection: Option<String>,
+    /// The connection once known, kept to the end.
+    pub connection: Option<Arc<Connection>>,
     /// Where the first message came from.
     pub first_from: SocketAddr,
     /// The peer said that it knows no other SA: these go once this one carries traffic.
-    pub older: Option<Older>,
+    pub older: Option<Box<Older>>,
     /// Fragments of an IKEv1 message.
     pub reassembly: Reassembly,
     /// Places kept for successors.
@@ -61,13 +63,22 @@ impl IkeSa {
         };
         self.state = state;
         if let Some(connection) = self.state.connection()
-            && self.connection.as_deref() != Some(&connection.name)
+            && self
+                .connection
+                .as_ref()
+                .is_none_or(|known| !Arc::ptr_eq(known, connection))
         {
-            self.connection = Some(connection.name.clone());
+            self.connection = Some(connection.clone());
         }
         if let Some(refusal) = refusal {
-            cx.refused(Some(self.sa.id), self.connection.clone(), self.sa.path.remote, refusal);
+            let name = self.name().map(str::to_owned);
+            cx.refused(Some(self.sa.id), name, self.sa.path.remote, refusal);
         }
+    }
+
+    /// The connection's name, once it is known.
+    pub fn name(&self) -> Option<&str> {
+        self.connection.as_ref().map(|connection| connection.name.as_str())
     }
 
     /// Why it has ended, if it has.

@@ -65,11 +65,27 @@ impl Few {
 #[derive(Default)]
 pub(crate) struct Filed {
     id: Option<SaId>,
-    name: Option<String>,
+    /// By whose name.
+    named: Option<Arc<Connection>>,
+    /// Between whose identities.
     connection: Option<Arc<Connection>>,
     children: Vec<ChildId>,
     peer: Option<u64>,
     attempt: bool,
+}
+
+impl Filed {
+    fn name(&self) -> Option<&str> {
+        self.named.as_ref().map(|connection| connection.name.as_str())
+    }
+}
+
+fn same(filed: &Option<Arc<Connection>>, now: Option<&Arc<Connection>>) -> bool {
+    match (filed, now) {
+        (Some(filed), Some(now)) => Arc::ptr_eq(filed, now),
+        (None, None) => true,
+        _ => false,
+    }
 }
 
 fn is_attempt(ike: &IkeSa) -> bool {
@@ -84,20 +100,21 @@ impl Index {
     /// Brings what is known of an SA up to date.
     pub fn file(&mut self, slot: usize, ike: &mut IkeSa) {
         let attempt = is_attempt(ike);
+        let name = ike.connection.as_ref().map(|c| c.name.as_str());
         let filed = &mut ike.filed;
-        if filed.attempt && (!attempt || filed.name != ike.connection) {
-            remove(&mut self.attempts, filed.name.as_deref(), slot);
+        if filed.attempt && (!attempt || filed.name() != name) {
+            remove(&mut self.attempts, filed.name(), slot);
             filed.attempt = false;
         }
         if attempt
             && !filed.attempt
-            && let Some(name) = &ike.connection
+            && let Some(name) = name
         {
-            self.attempts.entry(name.clone()).or_default().insert(slot);
+            self.attempts.entry(name.into()).or_default().insert(slot);
             filed.attempt = true;
         }
         // Whom an SA is with does not change once it is proven.
-        let peer = ike.state.peer().zip(ike.connection.as_deref());
+        let peer = ike.state.peer().zip(name);
         if filed.peer.is_some() != peer.is_some() {
             self.forget_peer(slot, filed.peer.take());
             if let Some((peer, name)) = peer {
@@ -111,20 +128,17 @@ impl Index {
             filed.id = Some(ike.sa.id);
             self.ids.insert(ike.sa.id, slot);
         }
-        if filed.name != ike.connection {
-            remove(&mut self.names, filed.name.as_deref(), slot);
-            if let Some(name) = &ike.connection {
-                self.names.entry(name.clone()).or_default().insert(slot);
+        if filed.name() != name {
+            remove(&mut self.names, filed.name(), slot);
+            if let Some(name) = name {
+                self.names.entry(name.into()).or_default().insert(slot);
             }
-            filed.name.clone_from(&ike.connection);
+        }
+        if !same(&filed.named, ike.connection.as_ref()) {
+            filed.named.clone_from(&ike.connection);
         }
         let connection = ike.state.connection();
-        let same = match (&filed.connection, connection) {
-            (Some(filed), Some(now)) => Arc::ptr_eq(filed, now),
-            (None, None) => true,
-            _ => false,
-        };
-        if !same {
+        if !same(&filed.connection, connection) {
             let text = |c: &Arc<Connection>| pair(&c.local_id, &c.remote_id);
             remove(&mut self.pairs, filed.connection.as_ref().map(text).as_deref(), slot);
             if let Some(now) = connection {
@@ -140,6 +154,7 @@ impl Index {
         if changed || count != filed.children.len() {
             self.forget_children(slot, &filed.children);
             filed.children.clear();
+            filed.children.reserve_exact(count);
             ike.state.each_child(&mut |child| filed.children.push(child));
             self.children.extend(filed.children.iter().map(|child| (*child, slot)));
         }
@@ -151,9 +166,9 @@ impl Index {
         if let Some(id) = filed.id {
             self.ids.remove(&id);
         }
-        remove(&mut self.names, filed.name.as_deref(), slot);
+        remove(&mut self.names, filed.name(), slot);
         if filed.attempt {
-            remove(&mut self.attempts, filed.name.as_deref(), slot);
+            remove(&mut self.attempts, filed.name(), slot);
         }
         self.forget_peer(slot, filed.peer);
         let pair = filed.connection.as_ref().map(|c| pair(&c.local_id, &c.remote_id));
@@ -240,8 +255,8 @@ impl Index {
         };
         for (slot, ike) in sas {
             scan.ids.insert(ike.sa.id, slot);
-            if let Some(name) = &ike.connection {
-                scan.names.entry(name.clone()).or_default().insert(slot);
+            if let Some(name) = ike.name() {
+                scan.names.entry(name.into()).or_default().insert(slot);
             }
             if let Some(c) = ike.state.connection() {
                 let pair = pair(&c.local_id, &c.remote_id);
@@ -250,12 +265,12 @@ impl Index {
             ike.state.each_child(&mut |child| {
                 scan.children.insert(child, slot);
             });
-            if let Some((peer, name)) = ike.state.peer().zip(ike.connection.as_deref()) {
+            if let Some((peer, name)) = ike.state.peer().zip(ike.name()) {
                 let few = scan.peers.entry(scan.hasher.hash_one((name, peer)));
                 few.and_modify(|few| few.insert(slot)).or_insert(Few::One(slot));
             }
-            if let (true, Some(name)) = (is_attempt(ike), &ike.connection) {
-                scan.attempts.entry(name.clone()).or_default().insert(slot);
+            if let (true, Some(name)) = (is_attempt(ike), ike.name()) {
+                scan.attempts.entry(name.into()).or_default().insert(slot);
             }
         }
         let peers =

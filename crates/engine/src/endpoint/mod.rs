@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use handfast_crypto::provider::Provider;
 use handfast_plane::op::PlaneEvent;
-use handfast_store::delta::SaId;
+use handfast_store::delta::{SaDelta, SaId};
 use handfast_wire::header::Spi;
 use slab::Slab;
 
@@ -37,8 +37,8 @@ use crate::event::Event;
 use crate::input::{Answer, Command, Input};
 use crate::output::{Output, Ticket};
 use crate::path::Path;
-use crate::policy::Policy;
-use crate::sa::{Next, Sa};
+use crate::policy::{Connection, Policy};
+use crate::sa::{Next, Sa, record};
 use crate::time::Instant;
 use crate::v1::fragment::Fragments;
 
@@ -291,7 +291,7 @@ impl Engine {
         ike.sa.initial_contact = alone;
         self.supervisor.connecting(attempt.key, ike.sa.id);
         let connection = attempt.connection;
-        ike.connection = Some(connection.name.clone());
+        ike.connection = Some(connection.clone());
         self.step(slot, |_, sa, cx| machine::start(sa, cx, connection));
     }
 
@@ -306,22 +306,8 @@ impl Engine {
                 break (tag, spi);
             }
         };
-        let (spi_i, spi_r) = if initiator { (spi, Spi::ZERO) } else { (peer_spi, spi) };
-        let sa = Sa {
-            id: self.cx.sa_id(),
-            slot,
-            initiator,
-            spi_i,
-            spi_r,
-            seen: (path.local, path.remote),
-            asked: None,
-            path,
-            created: self.cx.now,
-            messages: 0,
-            initial_contact: false,
-            offered: None,
-            version,
-        };
+        let spis = if initiator { (spi, Spi::ZERO) } else { (peer_spi, spi) };
+        let sa = Sa::new(&mut self.cx, slot, version, initiator, spis, path);
         let ike = entry.insert(IkeSa::new(sa, tag));
         self.index.file(slot, ike);
         Some(slot)
@@ -357,7 +343,7 @@ impl Engine {
                         continue;
                     };
                     if let Some(ike) = self.sas.get_mut(slot) {
-                        ike.older = Some(older);
+                        ike.older = Some(Box::new(older));
                     }
                     if self.sas.get(slot).is_some_and(|s| s.state.is_up()) {
                         self.replace_older(slot);
@@ -407,7 +393,7 @@ impl Engine {
         self.timers.set(Owner::Sa(slot), ike.state.deadline(&ike.sa));
         let connection = ike.connection.clone();
         let ended = ike.ended();
-        if let Some(name) = &connection {
+        if let Some(Connection { name, .. }) = connection.as_deref() {
             if is_up && !was_up {
                 self.supervisor.established(&mut self.cx, &mut self.timers, name, id);
             }
@@ -421,7 +407,7 @@ impl Engine {
         if let Some(reason) = ended {
             self.remove(slot, id, reason);
         } else if is_up && !was_up {
-            self.give_way(slot, connection.as_deref());
+            self.give_way(slot, connection.as_deref().map(|c| c.name.as_str()));
         }
     }
 
@@ -454,12 +440,11 @@ impl Engine {
         if !ike.sa.initiator && self.first.get(&key) == Some(&slot) {
             self.first.remove(&key);
         }
-        self.cx
-            .out
-            .push_back(Output::Record(handfast_store::delta::SaDelta::IkeSaGone {
-                id,
-                reason: reason.clone(),
-            }));
+        let gone = SaDelta::IkeSaGone {
+            id,
+            reason: reason.clone(),
+        };
+        record(&mut self.cx, gone);
         self.cx.event(Event::IkeGone { sa: id, reason });
         self.idle_if_done(false);
     }

@@ -69,12 +69,13 @@ impl Engine {
             (ike.sa.spi_i, ike.sa.spi_r) = made.spis;
             ike.sa.path = made.path;
             ike.sa.created = self.cx.now;
-            ike.connection = Some(made.established.parties.connection.name.clone());
-            let (id, name) = (ike.sa.id, ike.connection.clone().unwrap_or_default());
+            let connection = made.established.parties.connection.clone();
+            ike.connection = Some(connection.clone());
+            let id = ike.sa.id;
             made.established.record(&ike.sa, &mut self.cx);
             made.established.record_children(&ike.sa, &mut self.cx);
             if made.heir {
-                self.supervisor.succeeded(&name, made.old, id);
+                self.supervisor.succeeded(&connection.name, made.old, id);
                 self.cx.event(Event::IkeRekeyed { old: made.old, new: id });
             }
             ike.state = State::Established(made.established).into();

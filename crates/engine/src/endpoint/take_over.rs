@@ -12,7 +12,10 @@ impl Engine {
     pub(super) fn take_over(&mut self, slot: usize, adopt: bool) {
         let Some(ike) = self.sas.get(slot) else { return };
         let (id, initiator, began, cookie) = (ike.sa.id, ike.sa.initiator, ike.sa.created, ike.sa.spi_i);
-        let Some(name) = ike.connection.clone() else { return };
+        let Some(connection) = ike.connection.clone() else {
+            return;
+        };
+        let name = &connection.name;
         let Some(peer) = ike.state.peer().map(str::to_string) else {
             return;
         };
@@ -20,7 +23,7 @@ impl Engine {
             let ike = self.sas.get(*other).filter(|s| s.sa.slot != slot);
             ike.is_some_and(|s| s.state.peer() == Some(&peer) && s.state.stands_v1().is_some())
         };
-        let others: Vec<usize> = self.index.of_peer(&name, &peer).into_iter().filter(stands).collect();
+        let others: Vec<usize> = self.index.of_peer(name, &peer).into_iter().filter(stands).collect();
         // Two that both sides began at the same time have crossed. Both keep the one with the larger cookie, so that they
         // agree; what stood before is older.
         let crossed = |s: &super::IkeSa| s.state.stands_v1().is_some_and(|since| since >= began);
@@ -40,7 +43,7 @@ impl Engine {
             estates.push(ike.state.bequeath(&ike.sa, &mut self.cx, initiator));
             let old_id = ike.sa.id;
             if was_up {
-                self.supervisor.succeeded(&name, old_id, id);
+                self.supervisor.succeeded(name, old_id, id);
                 self.cx.event(Event::IkeRekeyed { old: old_id, new: id });
             }
         }
@@ -52,8 +55,8 @@ impl Engine {
 
     /// The peer has deleted this SA and not its children. A connection that somebody wants up gets a new phase 1 at once.
     pub(super) fn orphaned(&mut self, slot: usize) {
-        let name = self.sas.get(slot).and_then(|s| s.connection.clone());
-        if name.is_some_and(|name| self.supervisor.wants(&name)) {
+        let name = self.sas.get(slot).and_then(|ike| ike.name());
+        if name.is_some_and(|name| self.supervisor.wants(name)) {
             self.step(slot, |state, _, cx| state.seek(cx));
         }
     }
@@ -69,7 +72,7 @@ impl Engine {
             return;
         };
         if let Some(ike) = self.sas.get_mut(new) {
-            ike.connection = Some(connection.name.clone());
+            ike.connection = Some(connection.clone());
         }
         self.step(new, |_, sa, cx| machine::start(sa, cx, connection));
     }

@@ -110,16 +110,16 @@ pub(super) fn offer(sa: &Sa, cx: &mut Context, connection: Arc<Connection>, kerb
         return refuse(Refusal::new(Party::Us, cause).look_at(&connection.place));
     };
     let ticket = cx.ask(Asker::Sa(sa.slot), Question::GenerateKey(group));
-    Ok(State::AggressiveMakingKey(MakingKey {
+    Ok(State::AggressiveMakingKey(Box::new(MakingKey {
         connection,
         ticket,
         group,
         kerberos,
-    }))
+    })))
 }
 
 impl MakingKey {
-    pub fn on_answer(self, sa: &mut Sa, cx: &mut Context, ticket: Ticket, answer: Answer) -> Next {
+    pub fn on_answer(self: Box<Self>, sa: &mut Sa, cx: &mut Context, ticket: Ticket, answer: Answer) -> Next {
         let (true, Answer::Key(key)) = (ticket == self.ticket, answer) else {
             return Ok(State::AggressiveMakingKey(self));
         };
@@ -128,7 +128,7 @@ impl MakingKey {
             group,
             kerberos,
             ..
-        } = self;
+        } = *self;
         let key = match key {
             Ok(key) => key,
             Err(e) => return refuse(no_key(group, e, &connection)),
@@ -163,7 +163,7 @@ impl MakingKey {
             Plain::describe(sa, ExchangeType::V1_AGGRESSIVE, 0, &chain)
         });
         let waiting = Waiting::new(cx, &connection, bytes, "aggressive mode message 2");
-        Ok(State::AggressiveSent(Sent {
+        Ok(State::AggressiveSent(Box::new(Sent {
             connection,
             key,
             group,
@@ -171,19 +171,19 @@ impl MakingKey {
             ni,
             kerberos,
             waiting,
-        }))
+        })))
     }
 }
 
 impl Sent {
-    pub fn on_timer(mut self, sa: &mut Sa, cx: &mut Context) -> Next {
+    pub fn on_timer(mut self: Box<Self>, sa: &mut Sa, cx: &mut Context) -> Next {
         match self.waiting.on_timer(sa, cx, &self.connection) {
             Overdue::Wait => Ok(State::AggressiveSent(self)),
             Overdue::End(refusal) => refuse(*refusal),
         }
     }
 
-    pub fn on_message(mut self, sa: &mut Sa, cx: &mut Context, message: &Message<'_>) -> Next {
+    pub fn on_message(mut self: Box<Self>, sa: &mut Sa, cx: &mut Context, message: &Message<'_>) -> Next {
         let place = self.connection.place.clone();
         let us = |cause| Refusal::new(Party::Us, cause).look_at(&place);
         let parsed = match notices::expect(sa, cx, message, ExchangeType::V1_AGGRESSIVE) {
@@ -233,7 +233,7 @@ impl Sent {
             AuthMethod::GSS_KERBEROS => Gss::as_initiator(&self.connection, &parsed, self.kerberos).map(Box::new),
             _ => None,
         };
-        Ok(State::AggressiveAgreeing(Agreeing {
+        Ok(State::AggressiveAgreeing(Box::new(Agreeing {
             chosen: Chosen {
                 connection: self.connection,
                 suite,
@@ -248,12 +248,12 @@ impl Sent {
             nr,
             publics,
             message: message.bytes.to_vec(),
-        }))
+        })))
     }
 }
 
 impl Agreeing {
-    pub fn on_answer(self, sa: &mut Sa, cx: &mut Context, ticket: Ticket, answer: Answer) -> Next {
+    pub fn on_answer(self: Box<Self>, sa: &mut Sa, cx: &mut Context, ticket: Ticket, answer: Answer) -> Next {
         let (true, Answer::Shared(shared)) = (ticket == self.ticket, answer) else {
             return Ok(State::AggressiveAgreeing(self));
         };
@@ -264,7 +264,7 @@ impl Agreeing {
             publics,
             message,
             ..
-        } = self;
+        } = *self;
         let connection = chosen.connection.clone();
         let us = |cause| Refusal::new(Party::Us, cause).look_at(&connection.place);
         let made = shared.and_then(|shared| auth::channel(cx, sa, &chosen, (&ni, &nr), &publics, &shared));

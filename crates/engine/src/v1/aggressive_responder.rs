@@ -197,11 +197,11 @@ fn agree(sa: &Sa, cx: &mut Context, first: FirstMessage) -> State {
         peer: first.gxi.clone(),
     };
     let ticket = cx.ask(Asker::Sa(sa.slot), question);
-    State::AggressiveResponding(Responding { first, ticket })
+    State::AggressiveResponding(Box::new(Responding { first, ticket }))
 }
 
 impl Responding {
-    pub fn on_answer(self, sa: &mut Sa, cx: &mut Context, ticket: Ticket, answer: Answer) -> Next {
+    pub fn on_answer(self: Box<Self>, sa: &mut Sa, cx: &mut Context, ticket: Ticket, answer: Answer) -> Next {
         let (true, Answer::Responded(result)) = (ticket == self.ticket, answer) else {
             return Ok(State::AggressiveResponding(self));
         };
@@ -403,7 +403,7 @@ impl Answered {
         let third = Third {
             bytes: message.bytes.to_vec(),
             summary: cx.words(|| parsed.summary(header)),
-            ends: sa.seen,
+            ends: sa.seen(),
             fresh: parsed.initial_contact(),
             iv: opened.as_ref().map(|opened| opened.next.clone()),
         };
@@ -509,7 +509,7 @@ impl Judging {
         } = *self;
         match judged {
             Ok(proven) => {
-                sa.seen = third.ends;
+                sa.see(third.ends);
                 let established = answered.finish(sa, cx, third, Some(proven));
                 match early.as_deref().map(Message::parse) {
                     Some(Ok(message)) => established.on_message(sa, cx, &message),

@@ -16,7 +16,7 @@ pub(crate) struct Dpd {
     /// Sequence number of our last question.
     sequence: u32,
     /// When it is asked again or given up; there while an answer is awaited.
-    pending: Option<Pending>,
+    pending: Option<Box<Pending>>,
 }
 
 impl Dpd {
@@ -52,7 +52,7 @@ impl Established {
     pub fn probe(&mut self, sa: &mut Sa, cx: &mut Context) {
         self.dpd.sequence = self.dpd.sequence.wrapping_add(1);
         let retransmit = self.parties.connection.retransmit;
-        self.dpd.pending = Some(Pending::new(vec![], cx.now, retransmit));
+        self.dpd.pending = Some(Box::new(Pending::new(vec![], cx.now, retransmit)));
         self.ask_there(sa, cx);
     }
 

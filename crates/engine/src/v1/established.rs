@@ -71,11 +71,12 @@ impl Established {
         sa: &mut Sa,
         cx: &mut Context,
         parties: Parties,
-        isakmp: Isakmp,
+        mut isakmp: Isakmp,
         abilities: Abilities,
         last: Last,
         knows_no_other: bool,
     ) -> State {
+        isakmp.settle();
         let this = Self {
             keepalive_due: cx.now + parties.connection.keepalive,
             rekey_at: cx.rekey_at(parties.connection.rekey),
@@ -155,7 +156,7 @@ impl Established {
 
     /// The plane has authentic ESP of the peer from elsewhere.
     pub fn on_esp_moved(&mut self, sa: &mut Sa, cx: &mut Context, child: ChildId, from: std::net::SocketAddr) {
-        sa.seen = (sa.path.local, from);
+        sa.see((sa.path.local, from));
         self.follow_path(sa, cx);
         // A child that was made before the SA moved hears of it now.
         let path = sa.path.outer(cx.policy.ports);
@@ -194,7 +195,17 @@ impl Established {
     }
 
     /// Ends, for this reason, if nothing is left to live for; tells of a refusal.
-    pub fn follow(self: Box<Self>, sa: &mut Sa, cx: &mut Context, refusal: Option<Box<Refusal>>, reason: &str) -> Next {
+    pub fn follow(
+        mut self: Box<Self>,
+        sa: &mut Sa,
+        cx: &mut Context,
+        refusal: Option<Box<Refusal>>,
+        reason: &str,
+    ) -> Next {
+        if self.exchanges.is_empty() {
+            // An empty map keeps its room, and most are empty most of the time.
+            self.exchanges = BTreeMap::new();
+        }
         let next = if self.is_barren() {
             self.close(sa, cx, reason)
         } else {

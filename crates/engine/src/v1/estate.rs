@@ -161,6 +161,10 @@ impl Estate {
             self.made.push((cx.now, id, ours));
         }
         let loses = rival.is_some_and(|(_, weight_of_rival)| weight(&child) < weight_of_rival);
+        // Few have more than one.
+        if self.children.is_empty() {
+            self.children.reserve_exact(1);
+        }
         self.children.push(child);
         if let (true, Some((rival, _))) = (loses, rival) {
             // Rekeys of both sides have crossed. Both keep the same pair; the other is not sent on.

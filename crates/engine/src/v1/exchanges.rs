@@ -68,6 +68,10 @@ impl Established {
     pub fn finished(&mut self, finished: Finished) {
         self.use_up(finished.id);
         self.finished.truncate(MAX_FINISHED - 1);
+        // Few have more than one for long.
+        if self.finished.is_empty() {
+            self.finished.reserve_exact(1);
+        }
         self.finished.push_front(finished);
     }
 

@@ -2,7 +2,7 @@
 
 use handfast_crypto::hash::Hash;
 use handfast_crypto::proposal::IkeSuite;
-use handfast_crypto::provider::{Cbc, CryptoError, PrfAlgorithm, Provider};
+use handfast_crypto::provider::{Cbc, CbcAlgorithm, CryptoError, PrfAlgorithm, Provider};
 use handfast_crypto::schedule::v1::{self, PhaseOneKeys};
 use handfast_crypto::secret::Secret;
 use handfast_crypto::transform::Prf;
@@ -12,6 +12,9 @@ use crate::event::KeyLog;
 use crate::v1::message::{Chain, Parsed};
 
 /// Keys of an ISAKMP SA.
+///
+/// A keyed cipher is many times as large as its key and quickly made, and most SAs are idle: there is one only while a
+/// message is at hand.
 pub(crate) struct Isakmp {
     pub suite: IkeSuite,
     pub hash: Hash,
@@ -19,7 +22,7 @@ pub(crate) struct Isakmp {
     /// The PRF of HASH_I and HASH_R.
     pub proof_prf: &'static dyn PrfAlgorithm,
     pub keys: PhaseOneKeys,
-    cipher: Box<dyn Cbc>,
+    cipher: &'static dyn CbcAlgorithm,
     block_len: usize,
     ka: Secret,
     /// Last block of ciphertext of phase 1, from which every later exchange has its first IV.
@@ -65,12 +68,23 @@ impl Isakmp {
             hash,
             prf,
             proof_prf: provider.prf(proof_prf).ok_or(CryptoError::Unsupported)?,
-            cipher: algorithm.key(ka.as_bytes())?,
+            cipher: algorithm,
             keys,
             block_len,
             ka,
             phase_one: Iv(iv),
         })
+    }
+
+    fn keyed(&self) -> Result<Box<dyn Cbc>, CryptoError> {
+        self.cipher.key(self.ka.as_bytes())
+    }
+
+    /// Phase 1 is complete: what only it needed goes.
+    pub fn settle(&mut self) {
+        for key in [&mut self.keys.skeyid, &mut self.keys.skeyid_e] {
+            *key = Secret::new(vec![]);
+        }
     }
 
     /// The first IV of an exchange of phase 2.
@@ -102,7 +116,7 @@ impl Isakmp {
     pub fn encrypt(&self, iv: &mut Iv, mut plain: Vec<u8>) -> Result<Vec<u8>, CryptoError> {
         let len = plain.len().next_multiple_of(self.block_len);
         plain.resize(len, 0);
-        self.cipher.encrypt(&iv.0, &mut plain)?;
+        self.keyed()?.encrypt(&iv.0, &mut plain)?;
         *iv = self.last_block(&plain)?;
         Ok(plain)
     }
@@ -114,7 +128,7 @@ impl Isakmp {
         }
         let next = self.last_block(ciphertext).ok()?;
         let mut plain = ciphertext.to_vec();
-        self.cipher.decrypt(&iv.0, &mut plain).ok()?;
+        self.keyed().ok()?.decrypt(&iv.0, &mut plain).ok()?;
         Some(Decrypted { plain, next })
     }
 

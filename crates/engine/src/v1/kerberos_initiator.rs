@@ -38,14 +38,14 @@ pub(super) fn prepare(sa: &Sa, cx: &mut Context, connection: &Arc<Connection>) -
         true => GssQuestion::initiate(&kerberos.local),
         false => GssQuestion::initiate_afresh(&kerberos.local),
     };
-    Some(State::KerberosPreparing(Preparing {
+    Some(State::KerberosPreparing(Box::new(Preparing {
         connection: connection.clone(),
         ticket: cx.ask(Asker::Sa(sa.slot), Question::Gss(Box::new(question))),
-    }))
+    })))
 }
 
 impl Preparing {
-    pub fn on_answer(self, sa: &mut Sa, cx: &mut Context, ticket: Ticket, answer: Answer) -> Next {
+    pub fn on_answer(self: Box<Self>, sa: &mut Sa, cx: &mut Context, ticket: Ticket, answer: Answer) -> Next {
         let (true, Answer::Gss(GssAnswer::Progress(progress))) = (ticket == self.ticket, answer) else {
             return Ok(State::KerberosPreparing(self));
         };

@@ -186,7 +186,7 @@ impl Ready {
         };
         sa.received(cx, message.bytes.len(), |_| parsed.summary(header));
         // The peer behind a NAT has gone to the other port (RFC 3947 section 4).
-        (sa.path.local, sa.path.remote) = sa.seen;
+        (sa.path.local, sa.path.remote) = sa.seen();
         self.round.iv = opened.next.clone();
         match self.take(sa, cx, &parsed) {
             Ok(Some(ticket)) => Ok(State::KerberosReadyStepping(Box::new(Stepping {

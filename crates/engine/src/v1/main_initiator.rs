@@ -128,23 +128,23 @@ pub(super) fn offer(sa: &mut Sa, cx: &mut Context, connection: Arc<Connection>, 
         Plain::describe(sa, ExchangeType::V1_MAIN, 0, &chain)
     });
     let waiting = Waiting::new(cx, &connection, bytes, "main mode message 2 (SA)");
-    Ok(State::MainOffered(Offered {
+    Ok(State::MainOffered(Box::new(Offered {
         connection,
         sai_b,
         kerberos,
         waiting,
-    }))
+    })))
 }
 
 impl Offered {
-    pub fn on_timer(mut self, sa: &mut Sa, cx: &mut Context) -> Next {
+    pub fn on_timer(mut self: Box<Self>, sa: &mut Sa, cx: &mut Context) -> Next {
         match self.waiting.on_timer(sa, cx, &self.connection) {
             Overdue::Wait => Ok(State::MainOffered(self)),
             Overdue::End(refusal) => refuse(*refusal),
         }
     }
 
-    pub fn on_message(mut self, sa: &mut Sa, cx: &mut Context, message: &Message<'_>) -> Next {
+    pub fn on_message(mut self: Box<Self>, sa: &mut Sa, cx: &mut Context, message: &Message<'_>) -> Next {
         let us = |cause| Refusal::new(Party::Us, cause).look_at(&self.connection.place);
         let parsed = match notices::expect(sa, cx, message, ExchangeType::V1_MAIN) {
             notices::Expected::Message(parsed) => parsed,
@@ -189,12 +189,12 @@ impl Offered {
             wishes: asked_by(&parsed),
             kerberos,
         };
-        Ok(State::MainMakingKey(MakingKey { chosen, ticket }))
+        Ok(State::MainMakingKey(Box::new(MakingKey { chosen, ticket })))
     }
 }
 
 impl MakingKey {
-    pub fn on_answer(self, sa: &mut Sa, cx: &mut Context, ticket: Ticket, answer: Answer) -> Next {
+    pub fn on_answer(self: Box<Self>, sa: &mut Sa, cx: &mut Context, ticket: Ticket, answer: Answer) -> Next {
         let (true, Answer::Key(key)) = (ticket == self.ticket, answer) else {
             return Ok(State::MainMakingKey(self));
         };
@@ -219,12 +219,12 @@ impl MakingKey {
             Plain::describe(sa, ExchangeType::V1_MAIN, 0, &chain)
         });
         let waiting = Waiting::new(cx, &self.chosen.connection, bytes, "main mode message 4 (KE)");
-        Ok(State::MainExchanged(Exchanged {
+        Ok(State::MainExchanged(Box::new(Exchanged {
             chosen: self.chosen,
             key,
             ni,
             waiting,
-        }))
+        })))
     }
 }
 
@@ -235,14 +235,14 @@ pub(super) fn no_key(group: Group, e: impl std::fmt::Display, connection: &Conne
 }
 
 impl Exchanged {
-    pub fn on_timer(mut self, sa: &mut Sa, cx: &mut Context) -> Next {
+    pub fn on_timer(mut self: Box<Self>, sa: &mut Sa, cx: &mut Context) -> Next {
         match self.waiting.on_timer(sa, cx, &self.chosen.connection) {
             Overdue::Wait => Ok(State::MainExchanged(self)),
             Overdue::End(refusal) => refuse(*refusal),
         }
     }
 
-    pub fn on_message(mut self, sa: &mut Sa, cx: &mut Context, message: &Message<'_>) -> Next {
+    pub fn on_message(mut self: Box<Self>, sa: &mut Sa, cx: &mut Context, message: &Message<'_>) -> Next {
         let place = self.chosen.connection.place.clone();
         let parsed = match notices::expect(sa, cx, message, ExchangeType::V1_MAIN) {
             notices::Expected::Message(parsed) => parsed,
@@ -278,19 +278,19 @@ impl Exchanged {
             peer: gxr,
         };
         let ticket = cx.ask(Asker::Sa(sa.slot), question);
-        Ok(State::MainAgreeing(Agreeing {
+        Ok(State::MainAgreeing(Box::new(Agreeing {
             chosen: self.chosen,
             ticket,
             ni: self.ni,
             nr,
             publics,
             token,
-        }))
+        })))
     }
 }
 
 impl Agreeing {
-    pub fn on_answer(self, sa: &mut Sa, cx: &mut Context, ticket: Ticket, answer: Answer) -> Next {
+    pub fn on_answer(self: Box<Self>, sa: &mut Sa, cx: &mut Context, ticket: Ticket, answer: Answer) -> Next {
         let (true, Answer::Shared(shared)) = (ticket == self.ticket, answer) else {
             return Ok(State::MainAgreeing(self));
         };
@@ -301,7 +301,7 @@ impl Agreeing {
             publics,
             token,
             ..
-        } = self;
+        } = *self;
         let made = shared.and_then(|shared| auth::channel(cx, sa, &chosen, (&ni, &nr), &publics, &shared));
         let isakmp = match made {
             Ok(isakmp) => isakmp,

@@ -155,22 +155,22 @@ fn answer(sa: &mut Sa, cx: &mut Context, first: FirstMessage) -> State {
     sa.send(cx, bytes.clone(), |sa| {
         Plain::describe(sa, ExchangeType::V1_MAIN, 0, &chain)
     });
-    State::MainAnswered(Answered {
+    State::MainAnswered(Box::new(Answered {
         chosen: first.chosen,
         last: Last::new(first.request, bytes),
         expires: cx.now + HALF_OPEN,
-    })
+    }))
 }
 
 impl Answered {
-    pub fn on_timer(self, cx: &mut Context) -> Next {
+    pub fn on_timer(self: Box<Self>, cx: &mut Context) -> Next {
         if cx.now >= self.expires {
             return Ok(gone("the peer did not go on with main mode"));
         }
         Ok(State::MainAnswered(self))
     }
 
-    pub fn on_message(mut self, sa: &mut Sa, cx: &mut Context, message: &Message<'_>) -> Next {
+    pub fn on_message(mut self: Box<Self>, sa: &mut Sa, cx: &mut Context, message: &Message<'_>) -> Next {
         if self.last.answers(sa, cx, message.bytes) {
             return Ok(State::MainAnswered(self));
         }
@@ -199,7 +199,7 @@ impl Answered {
             peer: gxi.clone(),
         };
         let ticket = cx.ask(Asker::Sa(sa.slot), question);
-        Ok(State::MainResponding(Responding {
+        Ok(State::MainResponding(Box::new(Responding {
             chosen: self.chosen,
             ticket,
             request: message.bytes.to_vec(),
@@ -207,16 +207,16 @@ impl Answered {
             ni,
             token,
             expires: self.expires,
-        }))
+        })))
     }
 }
 
 impl Responding {
-    pub fn on_answer(self, sa: &mut Sa, cx: &mut Context, ticket: Ticket, answer: Answer) -> Next {
+    pub fn on_answer(self: Box<Self>, sa: &mut Sa, cx: &mut Context, ticket: Ticket, answer: Answer) -> Next {
         let (true, Answer::Responded(result)) = (ticket == self.ticket, answer) else {
             return Ok(State::MainResponding(self));
         };
-        let Self { chosen, gxi, ni, .. } = self;
+        let Self { chosen, gxi, ni, .. } = *self;
         let nr = cx.rng.bytes::<32>().to_vec();
         let made = result.and_then(|(gxr, shared)| {
             let publics = Publics { gxi, gxr };
@@ -302,7 +302,7 @@ impl Ready {
         let fifth = Fifth {
             bytes: message.bytes.to_vec(),
             summary: cx.words(|| parsed.summary(header)),
-            ends: sa.seen,
+            ends: sa.seen(),
             fresh: parsed.initial_contact(),
             iv: opened.next.clone(),
         };

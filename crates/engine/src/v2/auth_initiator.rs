@@ -218,7 +218,7 @@ impl AuthSent {
         Proofs {
             local: self.method,
             remote: certificate.as_ref().map_or(Method::Psk, |_| Method::Certificate),
-            certificate,
+            certificate: certificate.map(Box::new),
             principal: None,
         }
     }

@@ -79,7 +79,7 @@ impl HalfOpen {
             }
         };
         // Authenticated by SK_a: where this came from is where the peer is (it may have moved to port 4500).
-        (sa.path.local, sa.path.remote) = sa.seen;
+        (sa.path.local, sa.path.remote) = sa.seen();
         sa.received(cx, opened.size, |_| describe_v2(header, opened.first, &opened.bytes));
         if cx.key_log {
             cx.out
@@ -271,7 +271,7 @@ impl Granting {
             proofs: Proofs {
                 local: ours.method(),
                 remote: certificate.as_ref().map_or(Method::Psk, |_| Method::Certificate),
-                certificate,
+                certificate: certificate.map(Box::new),
                 principal: None,
             },
         };

@@ -162,8 +162,11 @@ impl Channel {
         }
     }
 
-    /// The peer has proven itself, and may send more at once.
+    /// The peer has proven itself, and may send more at once. What both have proven themselves with is not needed any more.
     pub fn trust(&mut self) {
+        for key in [&mut self.keys.sk_pi, &mut self.keys.sk_pr] {
+            *key = Secret::new(vec![]);
+        }
         if let Some(fragmentation) = &mut self.fragmentation {
             fragmentation.requests.trust();
             fragmentation.responses.trust();

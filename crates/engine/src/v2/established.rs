@@ -372,7 +372,7 @@ impl Established {
         self.last_heard = cx.now;
         self.last_request.clone_from(&opened.datagram);
         self.follow_path(sa, cx);
-        sa.asked = Some(sa.seen);
+        sa.asks();
         sa.received(cx, opened.size, |_| describe_v2(header, opened.first, &opened.bytes));
         let envelope = self.envelope(sa, header.exchange, true, id);
         let parsed = match Parsed::read(opened.first, &opened.bytes) {

@@ -19,7 +19,7 @@ impl Established {
 
     /// An ESP packet of the peer's, authentic and the newest, came from there.
     pub fn on_esp_moved(&mut self, sa: &mut Sa, cx: &mut Context, child: ChildId, from: SocketAddr) {
-        sa.seen = (sa.path.local, from);
+        sa.see((sa.path.local, from));
         if sa.follow(cx) {
             self.take_path(sa, cx);
             return;

@@ -91,17 +91,17 @@ fn make_key(
     restarts: u8,
 ) -> State {
     let ticket = cx.ask(Asker::Sa(sa.slot), Question::GenerateKey(group));
-    State::MakingKey(MakingKey {
+    State::MakingKey(Box::new(MakingKey {
         connection,
         ticket,
         group,
         cookie,
         restarts,
-    })
+    }))
 }
 
 impl MakingKey {
-    pub fn on_answer(self, sa: &mut Sa, cx: &mut Context, ticket: Ticket, answer: Answer) -> Next {
+    pub fn on_answer(self: Box<Self>, sa: &mut Sa, cx: &mut Context, ticket: Ticket, answer: Answer) -> Next {
         let (true, Answer::Key(key)) = (ticket == self.ticket, answer) else {
             return Ok(State::MakingKey(self));
         };
@@ -162,7 +162,7 @@ fn send(
     let pending = Pending::new(bytes.clone(), cx.now, connection.retransmit);
     sa.record_attempt(cx, &connection, String::new());
     sa.send(cx, bytes.clone(), summary);
-    State::InitSent(InitSent {
+    State::InitSent(Box::new(InitSent {
         connection,
         key,
         group,
@@ -172,7 +172,7 @@ fn send(
         request: bytes,
         pending,
         complaint: None,
-    })
+    }))
 }
 
 pub(crate) fn init_envelope(sa: &Sa, response: bool) -> Envelope {
@@ -208,7 +208,7 @@ impl InitSent {
         (self.pending.due, Reason::Retransmit)
     }
 
-    pub fn on_timer(mut self, sa: &mut Sa, cx: &mut Context) -> Next {
+    pub fn on_timer(mut self: Box<Self>, sa: &mut Sa, cx: &mut Context) -> Next {
         if cx.now < self.pending.due {
             return Ok(State::InitSent(self));
         }
@@ -231,7 +231,7 @@ impl InitSent {
 
     /// The first message could not leave: whoever waits for the connection hears why at once. One that is sent again may
     /// fail, as it may be lost anywhere.
-    pub fn on_send_failed(self, sa: &Sa, why: &str) -> Next {
+    pub fn on_send_failed(self: Box<Self>, sa: &Sa, why: &str) -> Next {
         if self.pending.sent > 1 || self.restarts > 0 {
             return Ok(State::InitSent(self));
         }
@@ -240,7 +240,7 @@ impl InitSent {
     }
 
     /// The response. Nothing in it is authenticated: what does not fit is dropped, and the true one may still come.
-    pub fn on_message(self, sa: &mut Sa, cx: &mut Context, message: &Message<'_>) -> Next {
+    pub fn on_message(self: Box<Self>, sa: &mut Sa, cx: &mut Context, message: &Message<'_>) -> Next {
         let header = message.header;
         if header.exchange != ExchangeType::IKE_SA_INIT || header.message_id != 0 {
             sa.dropped(cx, "not the IKE_SA_INIT response that is awaited");
@@ -282,7 +282,7 @@ impl InitSent {
                 wishes.learn(&parsed);
                 let question = Question::Agree { key: self.key, peer };
                 let ticket = cx.ask(Asker::Sa(sa.slot), question);
-                Ok(State::Agreeing(Agreeing {
+                Ok(State::Agreeing(Box::new(Agreeing {
                     connection: self.connection,
                     ticket,
                     suite: choice,
@@ -292,7 +292,7 @@ impl InitSent {
                     response: message.bytes.to_vec(),
                     fragments: parsed.notify(NotifyType::IKEV2_FRAGMENTATION_SUPPORTED).is_some(),
                     wishes,
-                }))
+                })))
             }
             Err(refusal) => Ok(State::InitSent(self.complain(refusal))),
         }
@@ -328,12 +328,12 @@ impl InitSent {
         Ok((choice.suite, parsed.nonce().map_err(us)?.to_vec(), ke.data.to_vec()))
     }
 
-    fn complain(mut self, refusal: Refusal) -> Self {
+    fn complain(mut self: Box<Self>, refusal: Refusal) -> Box<Self> {
         self.complaint = Some(refusal);
         self
     }
 
-    fn on_cookie(self, sa: &mut Sa, cx: &mut Context, cookie: Vec<u8>) -> Next {
+    fn on_cookie(self: Box<Self>, sa: &mut Sa, cx: &mut Context, cookie: Vec<u8>) -> Next {
         if cookie == self.cookie {
             // A repetition of what was done already.
             sa.dropped(cx, "the same cookie again");
@@ -357,7 +357,7 @@ impl InitSent {
     }
 
     /// The peer wants another group; only one that we offered (RFC 7296 section 1.2).
-    fn on_invalid_ke(self, sa: &mut Sa, cx: &mut Context, wanted: &[u8]) -> Next {
+    fn on_invalid_ke(self: Box<Self>, sa: &mut Sa, cx: &mut Context, wanted: &[u8]) -> Next {
         let group = <[u8; 2]>::try_from(wanted).map(|g| Group(u16::from_be_bytes(g)));
         let offered = |g: &Group| self.connection.ike.iter().any(|p| p.groups.contains(g));
         match group {
@@ -385,7 +385,7 @@ impl InitSent {
 }
 
 impl Agreeing {
-    pub fn on_answer(self, sa: &mut Sa, cx: &mut Context, ticket: Ticket, answer: Answer) -> Next {
+    pub fn on_answer(self: Box<Self>, sa: &mut Sa, cx: &mut Context, ticket: Ticket, answer: Answer) -> Next {
         let (true, Answer::Shared(shared)) = (ticket == self.ticket, answer) else {
             return Ok(State::Agreeing(self));
         };
@@ -404,7 +404,7 @@ impl Agreeing {
                 if let Some(size) = self.connection.fragment_size.filter(|_| self.fragments) {
                     channel.allow_fragments(fragments::largest(size, sa.path.remote.is_ipv6()));
                 }
-                auth_initiator::send(self, sa, cx, channel)
+                auth_initiator::send(*self, sa, cx, channel)
             }
             Err(e) => {
                 let cause = Cause::KeyExchange(e.to_string());

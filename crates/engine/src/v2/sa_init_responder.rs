@@ -200,11 +200,11 @@ pub(crate) fn accept(sa: &mut Sa, cx: &mut Context, first: FirstMessage) -> Stat
         peer: first.public.clone(),
     };
     let ticket = cx.ask(Asker::Sa(sa.slot), question);
-    State::Responding(Responding { ticket, first })
+    State::Responding(Box::new(Responding { ticket, first }))
 }
 
 impl Responding {
-    pub fn on_answer(self, sa: &mut Sa, cx: &mut Context, ticket: Ticket, answer: Answer) -> Next {
+    pub fn on_answer(self: Box<Self>, sa: &mut Sa, cx: &mut Context, ticket: Ticket, answer: Answer) -> Next {
         let (true, Answer::Responded(result)) = (ticket == self.ticket, answer) else {
             return Ok(State::Responding(self));
         };

@@ -31,13 +31,13 @@ pub(crate) use crate::sa::{Gone, Parties, Sa, record};
 
 /// See the module's diagram.
 pub(crate) enum State {
-    MakingKey(MakingKey),
-    InitSent(InitSent),
-    Agreeing(Agreeing),
+    MakingKey(Box<MakingKey>),
+    InitSent(Box<InitSent>),
+    Agreeing(Box<Agreeing>),
     Signing(Box<Signing>),
     AuthSent(Box<AuthSent>),
     JudgingResponder(Box<JudgingResponder>),
-    Responding(Responding),
+    Responding(Box<Responding>),
     HalfOpen(Box<HalfOpen>),
     JudgingInitiator(Box<JudgingInitiator>),
     Granting(Box<GrantingSigned>),
