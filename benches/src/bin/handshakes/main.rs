@@ -25,6 +25,7 @@ responder's, the other the initiator's, which is Handfast's engine with many SAs
     --rounds N       turns of each responder with each suite (5)
     --only NAME      handfast or strongswan (both)
     --provider NAME  aws-lc: Handfast built with that feature has its turns too
+    --memory N       then each suite once with Handfast alone: resident memory of an SA with 1,000 and with N (10000; 0: not)
     --grow N         then up to N SAs with Handfast alone, to see whether cost and memory grow with their number (0: not)
     --json           print every figure of every turn instead of the tables
 ";
@@ -34,6 +35,7 @@ struct Options {
     setups: usize,
     rounds: usize,
     kinds: Vec<Kind>,
+    memory: usize,
     grow: usize,
     json: bool,
 }
@@ -52,10 +54,13 @@ fn main() -> ExitCode {
         }
     };
     match run(&options) {
-        Ok((turns, growth)) if options.json => println!("{:#}", report::json(&turns, &growth)),
-        Ok((turns, growth)) => {
+        Ok(measured) if options.json => println!("{:#}", report::json(&measured)),
+        Ok(Measured { turns, memory, growth }) => {
             if !turns.is_empty() {
                 report::print(&options.suites, &turns);
+            }
+            if !memory.is_empty() {
+                report::print_memory(&memory, &turns);
             }
             if !growth.is_empty() {
                 println!("\n{}, handfast:\n", growth[0].suite);
@@ -70,8 +75,17 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
+/// All that was measured.
+struct Measured {
+    turns: Vec<Turn>,
+    /// Two turns for each suite: to 1,000 SAs and on.
+    memory: Vec<Turn>,
+    /// Of the first suite.
+    growth: Vec<Turn>,
+}
+
 /// Every responder has its turn in every round, so that whatever else the machine does meets all alike.
-fn run(options: &Options) -> Result<(Vec<Turn>, Vec<Turn>), String> {
+fn run(options: &Options) -> Result<Measured, String> {
     let mut cpus = CpuSet::new();
     cpus.set(CPUS.1)
         .and_then(|()| sched_setaffinity(Pid::from_raw(0), &cpus))
@@ -89,12 +103,24 @@ fn run(options: &Options) -> Result<(Vec<Turn>, Vec<Turn>), String> {
             }
         }
     }
+    let mut memory = Vec::new();
+    let ours = options.kinds.iter().any(|kind| kind.is_ours());
+    for suite in options.suites.iter().filter(|_| ours && options.memory > 0) {
+        eprintln!("memory of {} SAs: {}", options.memory, suite.name);
+        let first = options.memory.min(1000);
+        let steps: &[usize] = &[first, options.memory - first];
+        memory.extend(measure(
+            Kind::Handfast,
+            suite,
+            steps.strip_suffix(&[0]).unwrap_or(steps),
+        )?);
+    }
     let mut growth = Vec::new();
     if let (Some(suite), 1..) = (options.suites.first(), options.grow) {
         eprintln!("up to {} SAs", options.grow);
         growth = measure(Kind::Handfast, suite, &steps(options.grow))?;
     }
-    Ok((turns, growth))
+    Ok(Measured { turns, memory, growth })
 }
 
 /// Thousands at each power of ten, and what is between.
@@ -119,6 +145,7 @@ fn parse(args: &[String]) -> Result<Options, String> {
         setups: 900,
         rounds: 5,
         kinds: vec![Kind::StrongSwan, Kind::Tuned, Kind::Handfast],
+        memory: 10_000,
         grow: 0,
         json: false,
     };
@@ -128,6 +155,7 @@ fn parse(args: &[String]) -> Result<Options, String> {
         match arg.as_str() {
             "--setups" => options.setups = number(value()?)?,
             "--rounds" => options.rounds = number(value()?)?,
+            "--memory" => options.memory = number(value()?)?,
             "--grow" => options.grow = number(value()?)?,
             "--json" => options.json = true,
             "--only" => match value()?.as_str() {

@@ -3,6 +3,7 @@
 use handfast_benches::figures::{median, spread};
 use serde_json::{Value, json};
 
+use crate::Measured;
 use crate::measure::Turn;
 use crate::responder::Kind;
 use crate::suite::Suite;
@@ -91,6 +92,27 @@ fn ratios(suite: &str, (ours, other): (Kind, Kind), turns: &[Turn]) -> [Vec<f64>
     ]
 }
 
+/// Resident memory of one of our SAs by how many there are, and strongSwan's where it had its turns.
+pub fn print_memory(memory: &[Turn], turns: &[Turn]) {
+    println!("\n| suite | SAs | KiB per SA | strongSwan | ratio |\n|---|---|---|---|---|");
+    let (mut grown, mut setups) = (0, 0);
+    for (index, turn) in memory.iter().enumerate() {
+        if index == 0 || memory[index - 1].suite != turn.suite {
+            (grown, setups) = (0, 0);
+        }
+        (grown, setups) = (grown + turn.grown, setups + turn.setups);
+        let ours = grown as f64 / setups as f64 / 1024.0;
+        let of = |t: &&Turn| (t.kind, t.suite) == (Kind::StrongSwan, turn.suite);
+        let theirs: Vec<f64> = turns.iter().filter(of).map(|t| t.octets_per_sa() / 1024.0).collect();
+        let (theirs, ratio) = if theirs.is_empty() {
+            ("-".into(), "-".into())
+        } else {
+            (spread(&theirs, 1), format!("{:.2}", ours / median(&theirs)))
+        };
+        println!("| {} | {setups} | {ours:.2} | {theirs} | {ratio} |", turn.suite);
+    }
+}
+
 /// How cost grows with the number of SAs that are there.
 pub fn print_growth(steps: &[Turn]) {
     println!("| SAs there | CPU of a setup, us | user | system | KiB per further SA |");
@@ -111,7 +133,8 @@ pub fn print_growth(steps: &[Turn]) {
 }
 
 /// Every figure of every turn.
-pub fn json(turns: &[Turn], growth: &[Turn]) -> Value {
+pub fn json(measured: &Measured) -> Value {
+    let Measured { turns, memory, growth } = measured;
     let one = |turn: &Turn| {
         json!({
             "responder": turn.kind.name(),
@@ -143,6 +166,7 @@ pub fn json(turns: &[Turn], growth: &[Turn]) -> Value {
     }
     json!({
         "turns": turns.iter().map(one).collect::<Vec<_>>(),
+        "memory": memory.iter().map(one).collect::<Vec<_>>(),
         "growth": growth.iter().map(one).collect::<Vec<_>>(),
         "ratios": ratio,
     })
