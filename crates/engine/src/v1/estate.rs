@@ -207,6 +207,45 @@ impl Estate {
     pub fn on_first_inbound(&mut self, sa: &Sa, cx: &mut Context, child: ChildId) {
         let ready: Vec<_> = self.held.extract_if(.., |(_, id, _)| *id == child).collect();
         ready.into_iter().for_each(|(_, _, sa_out)| send_on(sa, cx, sa_out));
+        self.prefer(sa, cx, child);
+    }
+
+    /// The peer sends on a pair that lost against one that crossed it. It takes the one for the newer that came to it later,
+    /// which IKEv1 does not say, and would be left without any if we deleted that: so this is the one, and the other goes.
+    fn prefer(&mut self, sa: &Sa, cx: &mut Context, id: ChildId) {
+        let Some(index) = self.spare.iter().position(|spare| spare.child == id) else {
+            return;
+        };
+        let Some(lost) = self.child(id).cloned() else { return };
+        let outbound = self.spare.remove(index);
+        self.overlapping.retain(|(_, old)| *old != id);
+        let same = |c: &&ChildSa| {
+            c.policy.name == lost.policy.name && c.local_ts == lost.local_ts && c.remote_ts == lost.remote_ts
+        };
+        let won: Vec<ChildId> = self
+            .children
+            .iter()
+            .filter(|c| !c.replaced)
+            .filter(same)
+            .map(|c| c.id)
+            .collect();
+        let rekey_at = cx.rekey_at(lost.policy.rekey);
+        if let Some(child) = self.child_mut(id) {
+            child.replaced = false;
+            child.rekey_at = rekey_at;
+            let facts = child.facts(sa.id, "installed");
+            record(cx, SaDelta::Child(facts));
+        }
+        for old in won {
+            // What we did not send on yet is not to be begun with.
+            let unused = self
+                .held
+                .extract_if(.., |(_, held, _)| *held == old)
+                .map(|(.., outbound)| outbound);
+            self.spare.extend(unused);
+            self.replace(sa, cx, old, id, false);
+        }
+        send_on(sa, cx, outbound);
     }
 
     /// The peer deletes a pair. If that was in use and one that it has crossed is still there, the peer means that one.
