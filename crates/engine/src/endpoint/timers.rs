@@ -1,6 +1,6 @@
 //! Deadlines of all owners in order. Each has one, with its reason.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 
 use crate::time::Instant;
@@ -59,35 +59,59 @@ pub(crate) fn earlier(a: Option<(Instant, Reason)>, b: Option<(Instant, Reason)>
 
 #[derive(Default)]
 pub(crate) struct Timers {
-    queue: BTreeMap<(Instant, Owner), Reason>,
-    of: HashMap<Owner, Instant>,
+    queue: BTreeSet<(Instant, Owner, Reason)>,
+    /// By slot, as every step of an SA asks.
+    of_sas: Vec<Option<(Instant, Reason)>>,
+    of_others: HashMap<Owner, (Instant, Reason)>,
 }
 
 impl Timers {
     /// Sets, moves or clears an owner's deadline.
     pub fn set(&mut self, owner: Owner, deadline: Option<(Instant, Reason)>) {
-        if let Some(old) = self.of.remove(&owner) {
-            self.queue.remove(&(old, owner));
+        let before = self.replace(owner, deadline);
+        // Most steps leave it where it is.
+        if before == deadline {
+            return;
+        }
+        if let Some((at, reason)) = before {
+            self.queue.remove(&(at, owner, reason));
         }
         if let Some((at, reason)) = deadline {
-            self.of.insert(owner, at);
-            self.queue.insert((at, owner), reason);
+            self.queue.insert((at, owner, reason));
+        }
+    }
+
+    fn replace(&mut self, owner: Owner, deadline: Option<(Instant, Reason)>) -> Option<(Instant, Reason)> {
+        match (owner, deadline) {
+            (Owner::Sa(slot), _) => {
+                if let Some(place) = self.of_sas.get_mut(slot) {
+                    return std::mem::replace(place, deadline);
+                }
+                if deadline.is_some() {
+                    self.of_sas.resize(slot, None);
+                    self.of_sas.push(deadline);
+                }
+                None
+            }
+            (_, Some(deadline)) => self.of_others.insert(owner, deadline),
+            (_, None) => self.of_others.remove(&owner),
         }
     }
 
     /// How many owners have a deadline.
     pub fn len(&self) -> usize {
-        self.of.len().max(self.queue.len())
+        let sas = self.of_sas.iter().flatten().count();
+        self.queue.len().max(sas + self.of_others.len())
     }
 
     /// The first deadline of all.
     pub fn first(&self) -> Option<(Instant, Reason)> {
-        self.queue.iter().next().map(|((at, _), reason)| (*at, *reason))
+        self.queue.first().map(|(at, _, reason)| (*at, *reason))
     }
 
     /// Takes one owner whose deadline passed.
     pub fn pop_due(&mut self, now: Instant) -> Option<Owner> {
-        let (at, owner) = *self.queue.keys().next()?;
+        let (at, owner, _) = *self.queue.first()?;
         if at > now {
             return None;
         }
@@ -113,5 +137,23 @@ mod tests {
         assert_eq!(timers.pop_due(at(4)), Some(Owner::Sa(1)));
         assert_eq!(timers.pop_due(at(4)), Some(Owner::Sa(2)));
         assert_eq!(timers.pop_due(at(9)), None);
+        assert_eq!((timers.len(), timers.first()), (0, None));
+    }
+
+    #[test]
+    fn a_deadline_set_again_stays_and_another_reason_is_told() {
+        let at = |s| Instant(Duration::from_secs(s));
+        let mut timers = Timers::default();
+        for owner in [Owner::Sa(7), Owner::Connection(7), Owner::Shutdown] {
+            for reason in [Reason::Rekey, Reason::Rekey, Reason::Liveness] {
+                timers.set(owner, Some((at(4), reason)));
+                assert_eq!((timers.first(), timers.len()), (Some((at(4), reason)), 1));
+            }
+            timers.set(owner, None);
+            timers.set(owner, None);
+            assert_eq!((timers.first(), timers.len()), (None, 0));
+        }
+        timers.set(Owner::Sa(100), None);
+        assert_eq!(timers.len(), 0);
     }
 }
