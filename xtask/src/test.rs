@@ -28,6 +28,7 @@ Layers, in the order they run:
     golden    recorded exchanges, published vectors, the demo
     aws-lc    the suite of providers, published vectors and signatures with the feature `aws-lc`
     sim       whole endpoints in virtual time on a lossy network
+    bench     one turn of each bench, to see that they run
     interop   real daemons in network namespaces: strongSwan, and Handfast itself; tshark judges
 
 `interop` needs root, /dev/net/tun and the peers that are listed first. As root on Debian missing peers are
@@ -161,6 +162,7 @@ impl Run<'_> {
                 failed => failed,
             },
             Layer::AwsLc => self.aws_lc(),
+            Layer::Bench => cargo_run(&["test", "--package", "handfast-benches", "--quiet", "--benches"], &[]),
             Layer::Interop => self.interop(),
         }
     }

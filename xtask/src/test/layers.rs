@@ -10,6 +10,7 @@ pub enum Layer {
     Golden,
     AwsLc,
     Sim,
+    Bench,
     Interop,
 }
 
@@ -22,6 +23,7 @@ pub const LAYERS: &[(Layer, &str)] = &[
     (Layer::Golden, "golden"),
     (Layer::AwsLc, "aws-lc"),
     (Layer::Sim, "sim"),
+    (Layer::Bench, "bench"),
     (Layer::Interop, "interop"),
 ];
 
@@ -49,7 +51,7 @@ pub fn parse<'a>(args: &[&'a str]) -> Result<Parsed<'a>, String> {
             names.contains(&name)
         } else {
             // A name narrows tests; it says nothing to the layers that have none.
-            filter.is_none() || !matches!(layer, Layer::Tidy | Layer::Lint | Layer::Doc)
+            filter.is_none() || !matches!(layer, Layer::Tidy | Layer::Lint | Layer::Doc | Layer::Bench)
         }
     };
     Ok((
