@@ -132,6 +132,8 @@ criterion_group! {
 fn main() {
     #[cfg(feature = "openssl")]
     beside_openssl();
+    #[cfg(not(feature = "openssl"))]
+    println!("certificates: signatures are measured beside OpenSSL's with --features openssl");
     benches();
     Criterion::default().configure_from_args().final_summary();
 }

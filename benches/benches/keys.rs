@@ -131,6 +131,8 @@ fn anchors() {
     }
     #[cfg(feature = "openssl")]
     openssl_anchors();
+    #[cfg(not(feature = "openssl"))]
+    println!("keys: PRFs are measured beside OpenSSL's with --features openssl");
 }
 
 #[cfg(feature = "openssl")]
