@@ -93,6 +93,35 @@ impl Generator {
         Ok(start.elapsed())
     }
 
+    /// Brings connections `from` to `to` up one by one, at rest for so long before each; how long each waited for the answer
+    /// to its first message.
+    pub fn one_by_one(&mut self, from: usize, to: usize, rest: Duration) -> Result<Vec<Duration>, String> {
+        let mut waited = Vec::new();
+        let mut buffer = vec![0; 65_536];
+        for n in from..to {
+            std::thread::sleep(rest);
+            let (before, connection) = (self.up, format!("c{n}"));
+            self.feed(Input::Command(Command::Up { connection }));
+            let sent = Clock::now();
+            self.flush()?;
+            self.rest()?;
+            waited.push(sent.elapsed());
+            while self.up == before {
+                if !self.receive(&mut buffer)? {
+                    self.rest()?;
+                }
+                self.flush()?;
+                if let Some(why) = self.failure.take() {
+                    return Err(format!("after {} setups: {why}", self.up));
+                }
+                if sent.elapsed() > STUCK {
+                    return Err(format!("nothing happens any more after {} setups", self.up));
+                }
+            }
+        }
+        Ok(waited)
+    }
+
     fn now(&self) -> Instant {
         Instant(self.began.elapsed())
     }

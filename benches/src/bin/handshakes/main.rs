@@ -13,6 +13,7 @@ use std::process::ExitCode;
 use measure::{CPUS, Turn, measure};
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::unistd::Pid;
+use report::Waits;
 use responder::Kind;
 use suite::{SUITES, Suite};
 
@@ -27,6 +28,8 @@ responder's, the other the initiator's, which is Handfast's engine with many SAs
     --provider NAME  aws-lc: Handfast built with that feature has its turns too
     --memory N       then each suite once with Handfast alone: resident memory of an SA with 1,000 and with N (10000; 0: not)
     --grow N         then up to N SAs with Handfast alone, to see whether cost and memory grow with their number (0: not)
+    --latency        instead, with Handfast alone: how long the answer to a first message takes, one setup at a time, with and
+                     without key pairs made ahead
     --json           print every figure of every turn instead of the tables
 ";
 
@@ -37,6 +40,7 @@ struct Options {
     kinds: Vec<Kind>,
     memory: usize,
     grow: usize,
+    latency: bool,
     json: bool,
 }
 
@@ -53,6 +57,18 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    if options.latency {
+        return match latency(&options) {
+            Ok(waits) => {
+                report::print_latency(&waits);
+                ExitCode::SUCCESS
+            }
+            Err(why) => {
+                eprintln!("bench handshakes: {why}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     match run(&options) {
         Ok(measured) if options.json => println!("{:#}", report::json(&measured)),
         Ok(Measured { turns, memory, growth }) => {
@@ -84,12 +100,35 @@ struct Measured {
     growth: Vec<Turn>,
 }
 
-/// Every responder has its turn in every round, so that whatever else the machine does meets all alike.
-fn run(options: &Options) -> Result<Measured, String> {
+/// The waits of all rounds, for each suite and responder.
+fn latency(options: &Options) -> Result<Vec<Waits>, String> {
+    pin()?;
+    let kinds = options.kinds.iter().copied().filter(|kind| kind.is_ours());
+    let kinds: Vec<Kind> = std::iter::once(Kind::Unprepared).chain(kinds).collect();
+    let mut waits = Vec::new();
+    for suite in &options.suites {
+        let mut rows: Vec<_> = kinds.iter().map(|kind| (suite.name, *kind, Vec::new())).collect();
+        for _ in 0..options.rounds {
+            for (_, kind, all) in &mut rows {
+                all.extend(measure::latency(*kind, suite, options.setups)?);
+            }
+        }
+        waits.extend(rows);
+    }
+    Ok(waits)
+}
+
+/// Ours is the initiator's processor.
+fn pin() -> Result<(), String> {
     let mut cpus = CpuSet::new();
     cpus.set(CPUS.1)
         .and_then(|()| sched_setaffinity(Pid::from_raw(0), &cpus))
-        .map_err(|e| format!("processor {} is not there: {e}", CPUS.1))?;
+        .map_err(|e| format!("processor {} is not there: {e}", CPUS.1))
+}
+
+/// Every responder has its turn in every round, so that whatever else the machine does meets all alike.
+fn run(options: &Options) -> Result<Measured, String> {
+    pin()?;
     let mut turns = Vec::new();
     for round in 1..=options.rounds {
         for suite in &options.suites {
@@ -147,6 +186,7 @@ fn parse(args: &[String]) -> Result<Options, String> {
         kinds: vec![Kind::StrongSwan, Kind::Tuned, Kind::Handfast],
         memory: 10_000,
         grow: 0,
+        latency: false,
         json: false,
     };
     let mut args = args.iter();
@@ -157,6 +197,7 @@ fn parse(args: &[String]) -> Result<Options, String> {
             "--rounds" => options.rounds = number(value()?)?,
             "--memory" => options.memory = number(value()?)?,
             "--grow" => options.grow = number(value()?)?,
+            "--latency" => options.latency = true,
             "--json" => options.json = true,
             "--only" => match value()?.as_str() {
                 "handfast" => options.kinds.retain(|kind| kind.is_ours()),

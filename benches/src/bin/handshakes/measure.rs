@@ -14,6 +14,8 @@ use crate::usage::Used;
 pub const CPUS: (usize, usize) = (1, 0);
 /// Setups before the first that counts: whatever happens once has happened.
 const WARM_UP: usize = 50;
+/// Before each setup whose latency is measured: so long that what was used is prepared again.
+const PAUSE: Duration = Duration::from_millis(3);
 /// Setups under way at any time.
 const WINDOW: usize = 32;
 
@@ -106,6 +108,19 @@ pub fn measure(kind: Kind, suite: &'static Suite, steps: &[usize]) -> Result<Vec
         (from, before) = (from + setups, after);
     }
     Ok(turns)
+}
+
+/// How long each of so many setups, one by one, waits for the answer to its first message.
+pub fn latency(kind: Kind, suite: &'static Suite, setups: usize) -> Result<Vec<Duration>, String> {
+    let (lab, initiator, gateway) = Lab::pair();
+    gateway.own(BEHIND.1);
+    let pki = suite.certificates.map(|kind| Pki::new(kind, &lab.dir().join("pki")));
+    let mut generator = Generator::new(&initiator, suite.initiators(WARM_UP + setups, pki.as_ref()));
+    let responder = Responder::start(kind, suite, pki.as_ref(), (&lab, &gateway), CPUS.0);
+    generator
+        .one_by_one(0, WARM_UP, PAUSE)
+        .and_then(|_| generator.one_by_one(WARM_UP, WARM_UP + setups, PAUSE))
+        .map_err(|why| format!("{} {}: {why}\n{}", kind.name(), suite.name, responder.log()))
 }
 
 /// The load average of the last minute.

@@ -1,5 +1,7 @@
 //! The figures, for people and for programs.
 
+use std::time::Duration;
+
 use handfast_benches::figures::{median, spread};
 use serde_json::{Value, json};
 
@@ -110,6 +112,22 @@ pub fn print_memory(memory: &[Turn], turns: &[Turn]) {
             (spread(&theirs, 1), format!("{:.2}", ours / median(&theirs)))
         };
         println!("| {} | {setups} | {ours:.2} | {theirs} | {ratio} |", turn.suite);
+    }
+}
+
+/// A suite, who answered, and how long each answer took.
+pub type Waits = (&'static str, Kind, Vec<Duration>);
+
+/// Quartiles of how long the answer to the first message took, over all rounds.
+pub fn print_latency(waits: &[Waits]) {
+    println!("| suite | responder | answer to the first message, us |");
+    println!("|---|---|---|");
+    for (suite, kind, all) in waits {
+        let mut micros: Vec<f64> = all.iter().map(|wait| wait.as_secs_f64() * 1e6).collect();
+        micros.sort_by(f64::total_cmp);
+        let [low, middle, high] =
+            [1, 2, 3].map(|n: usize| micros.get(micros.len() * n / 4).copied().unwrap_or(f64::NAN));
+        println!("| {suite} | {} | {middle:.0} ({low:.0} - {high:.0}) |", kind.name());
     }
 }
 

@@ -23,7 +23,9 @@ pub enum Kind {
     Tuned,
     /// `handfast run`.
     Handfast,
-    /// The same, built with the feature `aws-lc`.
+    /// The same with `prepared_keys = 0`.
+    Unprepared,
+    /// The same as `Handfast`, built with the feature `aws-lc`.
     AwsLc,
 }
 
@@ -34,13 +36,14 @@ impl Kind {
             Self::StrongSwan => "strongswan",
             Self::Tuned => "strongswan-tuned",
             Self::Handfast => "handfast",
+            Self::Unprepared => "handfast, no key pairs prepared",
             Self::AwsLc => "handfast-aws-lc",
         }
     }
 
     /// Whether it is ours.
     pub fn is_ours(self) -> bool {
-        matches!(self, Self::Handfast | Self::AwsLc)
+        matches!(self, Self::Handfast | Self::Unprepared | Self::AwsLc)
     }
 }
 
@@ -56,6 +59,12 @@ impl Responder {
         fs::create_dir_all(&dir).unwrap_or_else(|e| panic!("{}: {e}", dir.display()));
         let process = match kind {
             Kind::Handfast => handfast(&dir, space, &suite.handfast(pki), &handfast_tests::handfast::binary()),
+            Kind::Unprepared => {
+                let toml = suite
+                    .handfast(pki)
+                    .replace("[daemon]\n", "[daemon]\nprepared_keys = 0\n");
+                handfast(&dir, space, &toml, &handfast_tests::handfast::binary())
+            }
             Kind::AwsLc => handfast(&dir, space, &suite.handfast(pki), &with_aws_lc()),
             Kind::StrongSwan | Kind::Tuned => strongswan(&dir, space, suite, pki, kind == Kind::Tuned),
         };
