@@ -119,9 +119,11 @@ fn the_peers_bad_certificates() {
         assert!(before > 0, "{}", meeting.ours.log());
         assert!(!meeting.theirs.try_initiate(&tunnel.name, 5));
         // The answer leaves before the log is written.
-        meeting.ours.wait("the refusal in the log", Duration::from_secs(5), |ours| {
-            ours.log().matches(case.reason).count() > before
-        });
+        meeting
+            .ours
+            .wait("the refusal in the log", Duration::from_secs(5), |ours| {
+                ours.log().matches(case.reason).count() > before
+            });
         let status = meeting.ours.status();
         let refusals = status["refusals"].as_array().cloned().unwrap_or_default();
         let ours = refusals.iter().find(|refusal| refusal["connection"] == *tunnel.name);
